@@ -1,0 +1,36 @@
+"""Settings of every part, importing neither torch nor Ray."""
+
+from afrl_ray.config.algorithm import OffPolicySettings, TD3BCSettings, TD3Settings
+from afrl_ray.config.curriculum import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
+from afrl_ray.config.data import D4RLData, DataSettings, GeneratedData, MinariData
+from afrl_ray.config.environment import EnvironmentSettings
+from afrl_ray.config.evaluation import EvaluationSettings
+from afrl_ray.config.experiment import ExperimentSettings, FinetuneSettings, PretrainSettings, SearchSettings
+from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, RacingSettings
+from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
+
+__all__ = [
+    "AdaptiveCurriculum",
+    "AttackSettings",
+    "Condition",
+    "CurriculumSettings",
+    "D4RLData",
+    "DataSettings",
+    "EnvironmentSettings",
+    "EvaluationSettings",
+    "ExperimentSettings",
+    "FinetuneSettings",
+    "FixedCurriculum",
+    "GeneratedData",
+    "LinearCurriculum",
+    "MinariData",
+    "OffPolicySettings",
+    "PerturbationSettings",
+    "PretrainSettings",
+    "RacingSettings",
+    "RuntimeSettings",
+    "SearchSettings",
+    "TD3BCSettings",
+    "TD3Settings",
+    "TrackingSettings",
+]

@@ -1,0 +1,6 @@
+"""Robots and the environments that simulate them."""
+
+from afrl_ray.envs.robots import Robot, find_robot, resolve_environment
+from afrl_ray.envs.vector import StepResult, VectorEnv, make_vector_env
+
+__all__ = ["Robot", "StepResult", "VectorEnv", "find_robot", "make_vector_env", "resolve_environment"]

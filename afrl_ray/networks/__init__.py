@@ -1,0 +1,15 @@
+"""Plain multilayer perceptrons that every algorithm shares, so that any checkpoint can seed any other algorithm."""
+
+from afrl_ray.networks.actor_critic import Actor, Critic, ObservationNormalizer, multilayer_perceptron
+from afrl_ray.networks.policy import Policy, PolicyFileError, load_policy_file, save_policy_file
+
+__all__ = [
+    "Actor",
+    "Critic",
+    "ObservationNormalizer",
+    "Policy",
+    "PolicyFileError",
+    "load_policy_file",
+    "multilayer_perceptron",
+    "save_policy_file",
+]

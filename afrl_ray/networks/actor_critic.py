@@ -1,0 +1,69 @@
+"""Actor, critic and observation normaliser."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+
+def multilayer_perceptron(input_size: int, hidden_sizes: Sequence[int], output_size: int) -> nn.Sequential:
+    """Linear layers with ReLU between them."""
+    sizes = [input_size, *hidden_sizes]
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], output_size))
+
+
+class ObservationNormalizer(nn.Module):
+    """(s − mean) / std with fixed statistics; starts as the identity."""
+
+    mean: Tensor  # (O,)
+    std: Tensor  # (O,)
+
+    def __init__(self, observation_size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(observation_size))
+        self.register_buffer("std", torch.ones(observation_size))
+
+    def set_statistics(self, mean: ArrayLike, std: ArrayLike) -> None:
+        """Copy `mean` and `std`, each (O,)."""
+        self.mean.copy_(torch.as_tensor(np.asarray(mean), dtype=torch.float32))
+        self.std.copy_(torch.as_tensor(np.asarray(std), dtype=torch.float32))
+
+    def forward(self, observations: Tensor) -> Tensor:  # (batch, O) -> (batch, O)
+        return (observations - self.mean) / self.std
+
+
+class Actor(nn.Module):
+    """Deterministic policy on normalised observations: centre + half range · tanh(mlp(s))."""
+
+    action_center: Tensor  # (A,)
+    action_half_range: Tensor  # (A,)
+
+    def __init__(
+        self, observation_size: int, action_low: ArrayLike, action_high: ArrayLike, hidden_sizes: Sequence[int]
+    ) -> None:
+        super().__init__()
+        low, high = (torch.as_tensor(np.asarray(bound), dtype=torch.float32) for bound in (action_low, action_high))
+        self.register_buffer("action_center", (high + low) / 2)
+        self.register_buffer("action_half_range", (high - low) / 2)
+        self.layers = multilayer_perceptron(observation_size, hidden_sizes, len(low))
+
+    def forward(self, observations: Tensor) -> Tensor:  # (batch, O) -> (batch, A), in the action space's units
+        squashed = torch.tanh(self.layers(observations).float())
+        return self.action_center + self.action_half_range * squashed
+
+
+class Critic(nn.Module):
+    """Q(s, a) on normalised observations and actions in the action space's units."""
+
+    def __init__(self, observation_size: int, action_size: int, hidden_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = multilayer_perceptron(observation_size + action_size, hidden_sizes, 1)
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:  # -> (batch,)
+        values: Tensor = self.layers(torch.cat([observations, actions], dim=-1))
+        return values.squeeze(-1).float()
