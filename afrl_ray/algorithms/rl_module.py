@@ -1,0 +1,55 @@
+"""The networks of an actor-critic as an RLModule: what travels inside every checkpoint."""
+
+import copy
+from typing import Any
+
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
+from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
+from torch import Tensor, nn
+
+from afrl_ray.networks import Critic, Policy
+
+
+class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
+    """Normaliser and actor (`policy`), two critics, their targets, and on request a slow average of the actor.
+
+    `model_config`: hidden_sizes, num_critics, policy_average (whether to keep `average_actor`).
+    """
+
+    def setup(self) -> None:
+        observation_size = self.observation_space.shape[0]
+        hidden_sizes = self.model_config["hidden_sizes"]
+        self.policy = Policy(observation_size, self.action_space.low, self.action_space.high, hidden_sizes)
+        if self.inference_only:
+            return
+        self.critics = nn.ModuleList(
+            Critic(observation_size, self.policy.action_size, hidden_sizes)
+            for _ in range(self.model_config["num_critics"])
+        )
+        self.target_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
+        self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        if self.model_config["policy_average"]:
+            self.average_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
+
+    def get_non_inference_attributes(self) -> list[str]:
+        return ["critics", "target_actor", "target_critics", "average_actor"]
+
+    @property
+    def keeps_average(self) -> bool:
+        return hasattr(self, "average_actor")
+
+    def evaluation_policy(self) -> Policy:
+        """A copy of the policy to measure and to ship: the slow average where one is kept, else the actor itself."""
+        policy = copy.deepcopy(self.policy).cpu().requires_grad_(False).eval()
+        if self.keeps_average:
+            policy.actor.load_state_dict(self.average_actor.state_dict())
+        return policy
+
+    def critic_values(self, critics: nn.ModuleList, observations: Tensor, actions: Tensor) -> Tensor:
+        """Values (num_critics, batch) of normalised observations (batch, O) and actions (batch, A)."""
+        return torch.stack([critic(observations, actions) for critic in critics])
+
+    def _forward(self, batch: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {Columns.ACTIONS: self.policy(batch[Columns.OBS])}

@@ -1,0 +1,57 @@
+"""What one gradient step is, apart from where its data comes from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from afrl_ray.algorithms.rl_module import ActorCriticModule
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One minibatch, observations normalised."""
+
+    observations: Tensor  # (batch, O)
+    actions: Tensor  # (batch, A), intended
+    rewards: Tensor  # (batch,)
+    next_observations: Tensor  # (batch, O)
+    terminations: Tensor  # (batch,), 1.0 where s' is terminal
+    noise: Tensor  # (batch, A), standard normal
+
+
+class UpdateRule(Protocol):
+    """One algorithm: which optimizers it wants, and one update with them."""
+
+    def __init__(self, module: ActorCriticModule, settings: object, optimizers: dict[str, torch.optim.Optimizer]): ...
+
+    @staticmethod
+    def optimizers(module: ActorCriticModule, settings: object) -> dict[str, torch.optim.Optimizer]:
+        """Fresh optimizers by name."""
+        ...
+
+    def update(self, batch: Batch, update_index: int) -> dict[str, Tensor]:
+        """Update the networks once; returns scalar tensors to log. `update_index` counts from 1."""
+        ...
+
+
+class Polyak:
+    """target ← target + step · (source − target), over all parameters in one fused call."""
+
+    def __init__(self, targets: Iterable[Tensor], sources: Iterable[Tensor], step: float) -> None:
+        self._targets, self._sources = list(targets), list(sources)
+        self._move = get_ema_multi_avg_fn(1.0 - step)
+
+    def __call__(self) -> None:
+        self._move(self._targets, self._sources, None)
+
+
+def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """One step of `optimizer`; gradients are computed for its own parameters only."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward(inputs=parameters)
+    optimizer.step()
