@@ -1,0 +1,65 @@
+"""Scores and summaries as files."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from afrl_ray.evaluation.conditions import CONDITIONS
+from afrl_ray.evaluation.files import replacing
+from afrl_ray.evaluation.statistics import MEAN, Estimate, Summary
+
+
+def markdown_table(summary: Summary, digits: int = 1) -> str:
+    """Rows are policies, columns conditions with their mean last, cells `mean ± se`; – where nothing was measured."""
+    found = {name for estimates in summary.values() for name in estimates}
+    others = sorted(found - {*CONDITIONS, MEAN})
+    columns = [name for name in (*CONDITIONS, *others, MEAN) if name in found]
+    lines = [["policy", *columns], ["---", *["---:"] * len(columns)]]
+    for policy, estimates in summary.items():
+        cells = [_cell(estimates[name], digits) if name in estimates else "–" for name in columns]
+        lines.append([policy.replace("|", r"\|"), *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(estimate: Estimate, digits: int) -> str:
+    mean = f"{estimate['mean']:.{digits}f}"
+    return mean if math.isnan(estimate["se"]) else f"{mean} ± {estimate['se']:.{digits}f}"
+
+
+def write_markdown(text: str, path: Path) -> None:
+    """Write `text` to `path`, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """Write rows of `evaluate` to `path`.parquet and `path`.csv, each atomically; δ is a JSON list in the CSV."""
+    with replacing(path.with_name(f"{path.name}.parquet")) as temporary:
+        scores.to_parquet(temporary, index=False)
+    with replacing(path.with_name(f"{path.name}.csv")) as temporary:
+        scores.assign(delta=scores["delta"].map(json.dumps)).to_csv(temporary, index=False)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The rows that `write_scores` put into `path`.parquet.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    scores = pd.read_parquet(path.with_name(f"{path.name}.parquet"))
+    return scores.assign(delta=scores["delta"].map(list))
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write `summary` to `path` as JSON, atomically; an unknown standard error is null."""
+    plain = {
+        policy: {
+            name: {**estimate, "se": None if math.isnan(estimate["se"]) else estimate["se"]}
+            for name, estimate in estimates.items()
+        }
+        for policy, estimates in summary.items()
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")

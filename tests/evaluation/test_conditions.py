@@ -1,0 +1,87 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
+
+BANK = np.array([[0.1, -0.2, 0.3], [-0.3, 0.3, 0.3]], dtype=np.float32)
+
+
+def plan(episodes: int = 10, *, run_seed: int = 0, purpose: str = "test") -> EvaluationPlan:
+    return EvaluationPlan(run_seed, purpose, episodes, action_size=3, epsilon=0.3)
+
+
+def test_all_conditions_share_their_seeds() -> None:
+    seeds = [plan().under(condition, bank=BANK).seeds for condition in CONDITIONS]
+    np.testing.assert_array_equal(seeds[0], seeds[1])
+    np.testing.assert_array_equal(seeds[0], seeds[2])
+    assert len(set(seeds[0])) == 10
+    assert seeds[0].min() >= 0
+    assert seeds[0].max() < 2**31
+
+
+def test_validation_and_test_seeds_are_disjoint() -> None:
+    for run_seed in range(5):
+        test = plan(1000, run_seed=run_seed).under("normal").seeds
+        validation = plan(1000, run_seed=run_seed, purpose="validation").under("normal").seeds
+        assert not set(test) & set(validation)
+
+
+def test_purposes_and_run_seeds_have_other_deltas() -> None:
+    deltas = plan().under("random").deltas
+    assert not np.array_equal(deltas, plan(purpose="validation").under("random").deltas)
+    assert not np.array_equal(deltas, plan(run_seed=1).under("random").deltas)
+
+
+def test_normal_is_zero_and_random_is_within_epsilon() -> None:
+    assert not plan().under("normal").deltas.any()
+    deltas = plan(500).under("random").deltas
+    assert deltas.dtype == np.float32
+    assert np.abs(deltas).max() <= 0.3
+    assert abs(deltas.mean()) < 0.02
+    assert len(np.unique(deltas, axis=0)) == 500
+
+
+def test_adversarial_takes_the_members_in_turn() -> None:
+    deltas = plan(5).under("adversarial", bank=BANK).deltas
+    np.testing.assert_array_equal(deltas, BANK[[0, 1, 0, 1, 0]])
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_short_evaluation_is_the_beginning_of_a_long_one(condition: str) -> None:
+    short, long = plan(4).under(condition, bank=BANK), plan(9).under(condition, bank=BANK)
+    np.testing.assert_array_equal(short.seeds, long.seeds[:4])
+    np.testing.assert_array_equal(short.deltas, long.deltas[:4])
+
+
+@pytest.mark.parametrize("bank", [None, np.zeros((0, 3), np.float32), np.zeros((2, 4), np.float32)])
+def test_adversarial_refuses_a_missing_or_foreign_bank(bank: np.ndarray | None) -> None:
+    with pytest.raises(ValueError, match="bank"):
+        plan().under("adversarial", bank=bank)
+
+
+def test_a_name_replaces_the_condition() -> None:
+    assert plan().under("adversarial", bank=BANK).condition == "adversarial"
+    assert plan().under("adversarial", bank=BANK, name="adaptive").condition == "adaptive"
+
+
+def test_mixture_perturbs_a_share_q_with_the_condition_s_own_deltas() -> None:
+    full = plan(20).under("random")
+    for q, count in ((0.0, 0), (0.3, 6), (0.5, 10), (1.0, 20)):
+        mixture = plan(20).mixture(q, "random")
+        perturbed = mixture.deltas.any(axis=1)
+        assert perturbed.sum() == count
+        np.testing.assert_array_equal(mixture.seeds, full.seeds)
+        np.testing.assert_array_equal(mixture.deltas[perturbed], full.deltas[perturbed])
+        assert mixture.deltas.dtype == np.float32
+
+
+def test_a_larger_q_keeps_the_perturbed_episodes() -> None:
+    sets = [set(np.flatnonzero(plan(20).mixture(q, "random").deltas.any(axis=1))) for q in np.linspace(0, 1, 9)]
+    assert all(smaller <= larger for smaller, larger in itertools.pairwise(sets))
+
+
+def test_mixture_refuses_what_is_no_probability() -> None:
+    with pytest.raises(ValueError, match="probability"):
+        plan().mixture(1.5, "random")
