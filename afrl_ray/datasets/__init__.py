@@ -1,0 +1,58 @@
+"""Offline data from every source, as columns in memory."""
+
+from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, MinariData
+from afrl_ray.datasets.d4rl_data import read_d4rl
+from afrl_ray.datasets.generated import generate_transitions, load_data_policy
+from afrl_ray.datasets.minari_data import MissingDependencyError, read_minari, save_minari
+from afrl_ray.datasets.normalization import observation_statistics
+from afrl_ray.datasets.transitions import Progress, Transitions
+from afrl_ray.envs import make_vector_env
+
+__all__ = [
+    "MissingDependencyError",
+    "Progress",
+    "Transitions",
+    "generate_transitions",
+    "load_transitions",
+    "observation_statistics",
+    "save_minari",
+]
+
+
+def load_transitions(
+    settings: DataSettings,
+    environment: EnvironmentSettings,
+    seed: int,
+    progress: Progress | None = None,
+    num_threads: int = 1,
+) -> Transitions:
+    """The transitions that `settings` describe, all rows of an episode together; `seed` is the experiment's.
+
+    `num_threads` step the environments of generated data; the data do not depend on it.
+
+    Raises:
+        FileNotFoundError: the file, the data set or the bundled expert is not there.
+        MissingDependencyError: the source needs a package that is not installed.
+        ValueError: the data cannot be used, or are of another robot than `environment`.
+    """
+    match settings:
+        case MinariData():
+            transitions = read_minari(settings, progress)
+        case D4RLData():
+            transitions = read_d4rl(settings, environment.max_episode_steps, progress)
+        case _:
+            policy = load_data_policy(settings, environment)
+            return generate_transitions(policy, settings, environment, seed, num_threads=num_threads, progress=progress)
+    _check_sizes(transitions, settings.dataset, environment)
+    return transitions
+
+
+def _check_sizes(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> None:
+    env = make_vector_env(environment, [0])
+    sizes = (env.observation_space.shape[0], env.action_space.shape[0])
+    env.close()
+    if (transitions.observation_size, transitions.action_size) != sizes:
+        raise ValueError(
+            f"{dataset} has {transitions.observation_size} observations and {transitions.action_size} actions, but "
+            f"{environment.id} has {sizes[0]} and {sizes[1]}; set environment.id to the robot of the data"
+        )
