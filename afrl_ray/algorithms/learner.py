@@ -20,6 +20,7 @@ from afrl_ray.seeding import derive_seed
 
 REPLAY = "replay"
 PROGRESS = "progress"
+NUM_UPDATES_LIFETIME = "num_updates_lifetime"
 _BATCHES_PER_GATHER = 64
 
 
@@ -99,7 +100,7 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
                 self.metrics.log_value((DEFAULT_MODULE_ID, name), value, window=1)
             self._weights_seq_no += 1
         batch_size = self.settings.batch_size
-        self.metrics.log_value((ALL_MODULES, "num_updates_lifetime"), num_updates, reduce="lifetime_sum")
+        self.metrics.log_value((ALL_MODULES, NUM_UPDATES_LIFETIME), num_updates, reduce="lifetime_sum")
         self.metrics.log_value(
             (ALL_MODULES, "num_env_steps_trained_lifetime"), num_updates * batch_size, reduce="lifetime_sum"
         )

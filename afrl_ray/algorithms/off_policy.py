@@ -9,6 +9,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.metrics import (
+    ALL_MODULES,
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
     LEARNER_RESULTS,
@@ -19,7 +20,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from afrl_ray.algorithms.env_runner import PerturbedEnvRunner
-from afrl_ray.algorithms.learner import OffPolicyLearner
+from afrl_ray.algorithms.learner import NUM_UPDATES_LIFETIME, OffPolicyLearner
 from afrl_ray.algorithms.replay import Fragment
 from afrl_ray.algorithms.rl_module import ActorCriticModule
 from afrl_ray.config import EnvironmentSettings, OffPolicySettings
@@ -144,6 +145,13 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
     def env_steps(self) -> int:
         """Environment steps taken over the algorithm's whole life."""
         return int(self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0))
+
+    @property
+    def step_count(self) -> int:
+        """What the training is counted in: environment steps, or updates where there is no environment."""
+        if not self.config.learns_offline:
+            return self.env_steps
+        return int(self.metrics.peek((LEARNER_RESULTS, ALL_MODULES, NUM_UPDATES_LIFETIME), default=0))
 
     def load_transitions(self, columns: dict[str, NDArray[Any]]) -> int:
         """Append transitions to the replay; returns the replay's size.

@@ -96,10 +96,11 @@ class ColumnarReplay(Checkpointable):
         return self._rows.index_select(0, indices).view(num_batches, batch_size, self.width)
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **_: Any) -> dict[str, int]:
-        return {"position": self._position, "size": self._size}
+        return {"position": self._position, "size": self._size, "capacity": self.capacity}
 
     def set_state(self, state: dict[str, int]) -> None:
-        self._position, self._size = state["position"], state["size"]
+        """Where the ring stood; its rows come with `restore_from_path`."""
+        self._saved_state = state
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (self.capacity, self.width, self._rows.device), {}
@@ -115,6 +116,13 @@ class ColumnarReplay(Checkpointable):
     def restore_from_path(self, path: Any, *, component: str | None = None, filesystem: Any = None, **_: Any) -> None:
         super().restore_from_path(path, component=component, filesystem=filesystem)
         rows = np.load(Path(path) / _ROWS_FILE)
-        if rows.shape != (self._size, self.width):
-            raise ValueError(f"{path}: {_ROWS_FILE} has shape {rows.shape}, expected {(self._size, self.width)}")
-        self._rows[: self._size] = torch.from_numpy(rows)
+        saved = self._saved_state
+        if rows.shape != (saved["size"], self.width):
+            raise ValueError(f"{path}: {_ROWS_FILE} has shape {rows.shape}, expected {(saved['size'], self.width)}")
+        if saved["capacity"] != self.capacity:
+            # a ring of another size: oldest first, so that it goes on filling or overwriting in order
+            rows = np.roll(rows, -saved["position"], axis=0) if saved["size"] == saved["capacity"] else rows
+            rows = rows[-self.capacity :]
+            saved = {"position": len(rows) % self.capacity, "size": len(rows)}
+        self._rows[: len(rows)] = torch.from_numpy(rows)
+        self._position, self._size = saved["position"], saved["size"]

@@ -6,6 +6,7 @@ from afrl_ray.config.data import D4RLData, DataSettings, GeneratedData, MinariDa
 from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import EvaluationSettings
 from afrl_ray.config.experiment import ExperimentSettings, FinetuneSettings, PretrainSettings, SearchSettings
+from afrl_ray.config.expert import ExpertSettings
 from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, RacingSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 
@@ -19,6 +20,7 @@ __all__ = [
     "EnvironmentSettings",
     "EvaluationSettings",
     "ExperimentSettings",
+    "ExpertSettings",
     "FinetuneSettings",
     "FixedCurriculum",
     "GeneratedData",

@@ -1,0 +1,26 @@
+"""How the bundled experts are made."""
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from afrl_ray.config.algorithm import TD3Settings
+from afrl_ray.config.base import Settings
+from afrl_ray.config.environment import EnvironmentSettings
+
+
+class ExpertSettings(Settings):
+    """Online TD3 from scratch; the best policy by validation episodes becomes the expert."""
+
+    environment: EnvironmentSettings = EnvironmentSettings()
+    algorithm: TD3Settings = TD3Settings(batch_size=128)
+    """TD3's own batch size was 100; 128 takes a little over half of the time of 256."""
+    seed: NonNegativeInt = 0
+    steps: PositiveInt = 1_000_000
+    """Environment steps, one update each."""
+    random_steps: NonNegativeInt = 25_000
+    """First steps, with uniformly random actions and without updates."""
+    num_envs: PositiveInt = 4
+    evaluation_interval: PositiveInt = 10_000
+    evaluation_episodes: PositiveInt = 10
+    checkpoint_interval: PositiveInt = 50_000
+    final_episodes: PositiveInt = 100
+    """Episodes, with seeds used nowhere else, that the recorded score is the mean of."""

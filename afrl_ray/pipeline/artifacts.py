@@ -1,0 +1,133 @@
+"""Stage directories with manifests: what is done is skipped, what died resumes, nothing is overwritten."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_MANIFEST = "manifest.json"
+_STARTED = "started.json"
+_RECORDED_PACKAGES = ("afrl-ray", "ray", "torch", "gymnasium", "mujoco", "envpool", "nevergrad", "numpy")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON under a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=False, default=str) + "\n")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or None where there is none."""
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def replace_directory(temporary: Path, final: Path) -> None:
+    """Put the finished `temporary` in place of `final`; one of the two exists complete at any moment."""
+    previous = final.with_name(f".{final.name}.previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    if final.exists():
+        os.replace(final, previous)
+    os.replace(temporary, final)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def recover_directory(final: Path) -> Path | None:
+    """`final`, put back first if a kill came between the two renames of `replace_directory`; None if never written."""
+    previous = final.with_name(f".{final.name}.previous")
+    if not final.exists() and previous.exists():
+        os.replace(previous, final)
+    return final if final.exists() else None
+
+
+def content_key(content: Any) -> str:
+    """SHA-256 of the canonical JSON of `content`."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def git_commit() -> str | None:
+    """The commit the package runs from, with `-dirty` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can change a result."""
+    versions = {"python": platform.python_version()}
+    for package in _RECORDED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage's directory.
+
+    Its key is a hash of the settings it depends on and of its inputs' keys. A directory left by other settings is
+    moved aside, never reused and never deleted.
+    """
+
+    name: str
+    directory: Path
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        return content_key({"stage": self.name, "settings": self.settings, "inputs": self.inputs})
+
+    def finished(self) -> dict[str, Any] | None:
+        """The manifest if this stage has already been completed with these settings and inputs."""
+        manifest = read_json(self.directory / _MANIFEST)
+        return manifest if manifest and manifest["key"] == self.key else None
+
+    def begin(self) -> bool:
+        """Make the directory ready; True if it holds an interrupted attempt at the same work, to be resumed."""
+        started = read_json(self.directory / _STARTED)
+        if started and started["key"] == self.key:
+            return True
+        if self.directory.exists():
+            owner = (started or {}).get("key", "unknown")[:8]
+            aside = self.directory.with_name(f"{self.directory.name}.replaced-{owner}-{int(time.time())}")
+            os.replace(self.directory, aside)
+        write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})
+        return False
+
+    def finish(self, outputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """Write and return the manifest, which declares the stage complete."""
+        manifest = {
+            "stage": self.name,
+            "key": self.key,
+            "settings": self.settings,
+            "inputs": self.inputs,
+            "outputs": outputs,
+            "seed": seed,
+            "commit": git_commit(),
+            "versions": package_versions(),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_json(self.directory / _MANIFEST, manifest)
+        return manifest

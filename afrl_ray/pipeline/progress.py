@@ -1,0 +1,69 @@
+"""Progress bars with rates and time left, on standard error."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(stderr=True)
+_LINE_INTERVAL = 30.0
+
+
+class Reporter:
+    """One task's progress: a live bar on a terminal, a line every 30 seconds anywhere else."""
+
+    def __init__(self, description: str, total: int, unit: str, bar: Progress | None) -> None:
+        self._description, self._total, self._unit = description, total, unit
+        self._bar = bar
+        self._task = bar.add_task(description, total=total, rate="", note="") if bar else None
+        self._started_at: tuple[float, int] | None = None
+        self._last_line = time.monotonic()
+
+    def update(self, completed: int, note: str = "") -> None:
+        """Set how much is done, in units; the rate is measured from the first call on."""
+        now = time.monotonic()
+        if self._started_at is None:
+            self._started_at = (now, completed)
+        since, first = self._started_at
+        rate = (completed - first) / (now - since) if now > since else 0.0
+        shown = f"{rate:,.0f} {self._unit}/s" if rate else ""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=completed, rate=shown, note=note)
+        elif now - self._last_line >= _LINE_INTERVAL or completed >= self._total:
+            self._last_line = now
+            left = f", {_duration((self._total - completed) / rate)} left" if rate and completed < self._total else ""
+            done = f"{completed:,}/{self._total:,} {self._unit}"
+            console.print(f"{self._description}: {done} ({shown}{left}) {note}", highlight=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
+    """Report on `total` units of work while the block runs."""
+    if not console.is_terminal:
+        yield Reporter(description, total, unit, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield Reporter(description, total, unit, bar)
+
+
+def say(message: str) -> None:
+    """One line for the person watching."""
+    console.print(message, highlight=False, soft_wrap=True)

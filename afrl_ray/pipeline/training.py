@@ -1,0 +1,82 @@
+"""A training under way: the algorithm, its learning curve and the best policy so far, saved and restored together."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from afrl_ray.algorithms import OffPolicyAlgorithm
+from afrl_ray.networks import Policy, load_policy_file, save_policy_file
+from afrl_ray.pipeline.artifacts import read_json, recover_directory, replace_directory, write_json
+
+_ALGORITHM = "algorithm"
+_RECORD = "training.json"
+BEST_POLICY = "best.safetensors"
+
+
+@dataclass
+class BestPolicy:
+    """The policy with the highest validation score so far."""
+
+    score: float
+    step: int
+    policy: Policy
+
+
+@dataclass
+class Training:
+    """Whoever trains decides what to measure; this keeps it together."""
+
+    algorithm: OffPolicyAlgorithm
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best: BestPolicy | None = None
+
+    def advance(self, until_step: int, on_progress: Callable[[int], None] | None = None) -> dict[str, Any]:
+        """Train until `until_step` (environment steps, or updates offline); returns RLlib's last result."""
+        result: dict[str, Any] = {}
+        while self.algorithm.step_count < until_step:
+            result = self.algorithm.train()
+            if on_progress:
+                on_progress(self.algorithm.step_count)
+        return result
+
+    def record(self, row: dict[str, Any], score: float) -> bool:
+        """Append an evaluation to the curve; True if its score is the best so far, whose policy is then kept."""
+        self.curve.append({"step": self.algorithm.step_count, **row})
+        if self.best is not None and score <= self.best.score:
+            return False
+        self.best = BestPolicy(score, self.algorithm.step_count, self.algorithm.evaluation_policy())
+        return True
+
+    def save(self, directory: Path) -> None:
+        """Write everything into `directory`, which must be empty or absent."""
+        self.algorithm.save_to_path(directory / _ALGORITHM)
+        if self.best:
+            record = {"score": self.best.score, "step": self.best.step}
+            save_policy_file(self.best.policy, directory / BEST_POLICY, record)
+        write_json(directory / _RECORD, {"step": self.algorithm.step_count, "curve": self.curve})
+
+    def save_atomically(self, directory: Path) -> None:
+        """`save`, under a temporary name until it is complete."""
+        temporary = directory.with_name(f".{directory.name}.new")
+        shutil.rmtree(temporary, ignore_errors=True)
+        self.save(temporary)
+        replace_directory(temporary, directory)
+
+    @classmethod
+    def load(cls, algorithm: OffPolicyAlgorithm, directory: Path) -> "Training | None":
+        """The training saved in `directory`, restored into the freshly built `algorithm`; None if there is none."""
+        if recover_directory(directory) is None:
+            return None
+        algorithm.restore_from_path(directory / _ALGORITHM)
+        best = None
+        if (directory / BEST_POLICY).exists():
+            policy, record = load_policy_file(directory / BEST_POLICY)
+            best = BestPolicy(record["score"], record["step"], policy)
+        return cls(algorithm, read_json(directory / _RECORD)["curve"], best)
+
+    @staticmethod
+    def saved_algorithm(directory: Path) -> Path:
+        """The RLlib checkpoint inside a saved training."""
+        return directory / _ALGORITHM
