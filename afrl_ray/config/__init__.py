@@ -4,16 +4,22 @@ from afrl_ray.config.algorithm import OffPolicySettings, TD3BCSettings, TD3Setti
 from afrl_ray.config.curriculum import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
 from afrl_ray.config.data import D4RLData, DataSettings, GeneratedData, MinariData
 from afrl_ray.config.environment import EnvironmentSettings
+from afrl_ray.config.errors import ConfigError
 from afrl_ray.config.evaluation import EvaluationSettings
-from afrl_ray.config.experiment import ExperimentSettings, FinetuneSettings, PretrainSettings, SearchSettings
+from afrl_ray.config.experiment import ExperimentSettings, FinetuneSettings, PretrainSettings
 from afrl_ray.config.expert import ExpertSettings
+from afrl_ray.config.loading import load_experiment, load_settings, settings_fingerprint, with_settings
+from afrl_ray.config.names import differences
 from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, RacingSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
+from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 
 __all__ = [
     "AdaptiveCurriculum",
     "AttackSettings",
+    "Choice",
     "Condition",
+    "ConfigError",
     "CurriculumSettings",
     "D4RLData",
     "DataSettings",
@@ -25,6 +31,7 @@ __all__ = [
     "FixedCurriculum",
     "GeneratedData",
     "LinearCurriculum",
+    "LogUniform",
     "MinariData",
     "OffPolicySettings",
     "PerturbationSettings",
@@ -35,4 +42,10 @@ __all__ = [
     "TD3BCSettings",
     "TD3Settings",
     "TrackingSettings",
+    "Uniform",
+    "differences",
+    "load_experiment",
+    "load_settings",
+    "settings_fingerprint",
+    "with_settings",
 ]

@@ -39,4 +39,3 @@ class AdaptiveCurriculum(Settings):
 
 
 CurriculumSettings = Annotated[FixedCurriculum | LinearCurriculum | AdaptiveCurriculum, Field(discriminator="type")]
-

@@ -14,7 +14,7 @@ class GeneratedData(Settings):
     transitions: PositiveInt = 300_000
     """Number of transitions to roll out."""
     exploration_noise: NonNegativeFloat = 0.0
-    """Standard deviation of the Gaussian added to the actions, in units of half the action range; 0 is deterministic."""
+    """Standard deviation of the Gaussian added to the actions, in units of half the action range."""
 
 
 class MinariData(Settings):

@@ -1,9 +1,8 @@
 """The whole experiment: one immutable tree of settings."""
 
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from afrl_ray.config.algorithm import TD3BCSettings, TD3Settings
 from afrl_ray.config.base import Settings
@@ -13,6 +12,7 @@ from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import EvaluationSettings
 from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
+from afrl_ray.config.search import SearchSettings
 
 
 class PretrainSettings(Settings):
@@ -26,6 +26,15 @@ class PretrainSettings(Settings):
     evaluation_episodes: PositiveInt = 10
     checkpoint_interval: PositiveInt = 50_000
     """Updates between two checkpoints."""
+
+    @model_validator(mode="after")
+    def _evaluated_at_least_once(self) -> "PretrainSettings":
+        if self.evaluation_interval > self.updates:
+            raise ValueError(
+                f"evaluation_interval ({self.evaluation_interval}) is longer than updates ({self.updates}); "
+                f"write evaluation_interval: {self.updates} or less"
+            )
+        return self
 
 
 class FinetuneSettings(Settings):
@@ -46,19 +55,26 @@ class FinetuneSettings(Settings):
     checkpoint_interval: PositiveInt = 5_000
     """Environment steps between two checkpoints; a multiple of evaluation_interval."""
 
-
-class SearchSettings(Settings):
-    """Trials of the fine-tuning stage that differ in some settings."""
-
-    method: Literal["grid", "random"] = "grid"
-    space: dict[str, Any]
-    """Dotted setting -> list of choices, or {uniform|loguniform: [low, high]} for random search."""
-    samples: PositiveInt = 1
-    """Number of trials of a random search; repetitions of a grid."""
-    scheduler: Literal["fifo", "asha"] = "fifo"
-    """The Tune scheduler that the curriculum scheduler wraps."""
-    grace_evaluations: PositiveInt = 3
-    """ASHA never stops a trial before this many evaluations."""
+    @model_validator(mode="after")
+    def _intervals_and_capacity_fit(self) -> "FinetuneSettings":
+        interval = self.evaluation_interval
+        if interval > self.steps:
+            raise ValueError(
+                f"evaluation_interval ({interval}) is longer than steps ({self.steps}); "
+                f"write evaluation_interval: {self.steps} or less"
+            )
+        if self.checkpoint_interval % interval:
+            nearest = max(round(self.checkpoint_interval / interval), 1) * interval
+            raise ValueError(
+                f"checkpoint_interval ({self.checkpoint_interval}) is not a multiple of evaluation_interval "
+                f"({interval}); write checkpoint_interval: {nearest}"
+            )
+        if self.replay_capacity < self.algorithm.batch_size:
+            raise ValueError(
+                f"replay_capacity ({self.replay_capacity}) is smaller than one batch "
+                f"(algorithm.batch_size is {self.algorithm.batch_size})"
+            )
+        return self
 
 
 class ExperimentSettings(Settings):
@@ -81,6 +97,17 @@ class ExperimentSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     tracking: TrackingSettings = TrackingSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+
+    @model_validator(mode="after")
+    def _replay_holds_the_offline_rows(self) -> "ExperimentSettings":
+        rows = self.data.transitions
+        if rows is not None and rows * self.finetune.offline_ratio > self.finetune.replay_capacity:
+            raise ValueError(
+                f"finetune.replay_capacity ({self.finetune.replay_capacity}) cannot hold the "
+                f"{round(rows * self.finetune.offline_ratio)} offline transitions it starts with "
+                "(data.transitions times finetune.offline_ratio)"
+            )
+        return self
 
     @property
     def output_directory(self) -> Path:

@@ -1,0 +1,109 @@
+"""Search spaces: which settings the trials differ in, and what values they take."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PositiveInt,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from afrl_ray.config.base import Settings
+
+
+class Choice(Settings):
+    """One of the listed values; written as a plain list."""
+
+    choice: tuple[Any, ...] = Field(min_length=1)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "array", "minItems": 1}, handler(schema)]}
+
+    @model_serializer
+    def _as_list(self) -> list[Any]:
+        return list(self.choice)
+
+
+class Uniform(Settings):
+    """Uniform between two numbers."""
+
+    uniform: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Uniform":
+        low, high = self.uniform
+        if not low < high:
+            raise ValueError(f"uniform: [{low:g}, {high:g}] does not go from a smaller to a larger number")
+        return self
+
+
+class LogUniform(Settings):
+    """Uniform in the logarithm, between two positive numbers."""
+
+    loguniform: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LogUniform":
+        low, high = self.loguniform
+        if not 0 < low < high:
+            raise ValueError(f"loguniform: [{low:g}, {high:g}] does not go from a smaller to a larger number over 0")
+        return self
+
+
+_KINDS: dict[str, type[Choice] | type[Uniform] | type[LogUniform]] = {
+    "choice": Choice,
+    "uniform": Uniform,
+    "loguniform": LogUniform,
+}
+
+
+def _read_dimension(value: object) -> Choice | Uniform | LogUniform:
+    """A list, or a mapping with one of the three keys, as its class."""
+    if isinstance(value, Choice | Uniform | LogUniform):
+        return value
+    if isinstance(value, list | tuple):
+        value = {"choice": value}
+    if isinstance(value, Mapping) and len(value) == 1:
+        (kind,) = value
+        if kind in _KINDS:
+            try:
+                return _KINDS[kind].model_validate(value)
+            except ValidationError as error:
+                details = error.errors()[0]
+                if details["type"] == "value_error":  # our own check; any other is about the form
+                    raise details["ctx"]["error"] from error
+    raise ValueError("write a list of values, {uniform: [low, high]}, {loguniform: [low, high]} or {choice: [values]}")
+
+
+Dimension = Annotated[Choice | Uniform | LogUniform, BeforeValidator(_read_dimension)]
+"""Choice is written as a plain list."""
+
+
+class SearchSettings(Settings):
+    """Trials of the fine-tuning stage that differ in some settings."""
+
+    method: Literal["grid", "random"] = "grid"
+    """grid: every combination of the listed values; random: draws from lists and distributions."""
+    space: dict[str, Dimension] = Field(min_length=1)
+    """Dotted setting -> list of values, or for a random search also {uniform|loguniform: [low, high]}."""
+    samples: PositiveInt = 1
+    """Number of trials of a random search; repetitions of a grid."""
+    scheduler: Literal["fifo", "asha"] = "fifo"
+    """The Tune scheduler that the curriculum scheduler wraps."""
+    grace_evaluations: PositiveInt = 3
+    """ASHA never stops a trial before this many evaluations."""
+
+    @model_validator(mode="after")
+    def _grid_lists_values(self) -> "SearchSettings":
+        for name, dimension in self.space.items():
+            if self.method == "grid" and not isinstance(dimension, Choice):
+                raise ValueError(f"{name} is a distribution, which no grid can list; set search.method to random")
+        return self
