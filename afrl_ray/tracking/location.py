@@ -1,0 +1,57 @@
+"""Where MLflow keeps runs and artifacts, and the command that shows them."""
+
+import os
+import sys
+from pathlib import Path
+
+from afrl_ray.config import TrackingSettings
+from afrl_ray.tracking.database import SQLITE, database_file
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SERVERS = ("http", "https", "databricks")
+
+
+def default_uri(settings: TrackingSettings, output_directory: Path) -> str:
+    """The settings' tracking URI, or the SQLite file beside the output folder, so that experiments share it.
+
+    A relative SQLite file is taken from the current folder and made absolute: Ray's workers run in other folders.
+
+    Raises:
+        ValueError: the URI is neither a database nor a server, such as the plain folder that MLflow 3 refuses.
+    """
+    if settings.uri is None:
+        return f"{SQLITE}{output_directory.absolute().parent / 'mlflow.db'}"
+    if _scheme(settings.uri) not in (*_DATABASES, *_SERVERS):
+        raise ValueError(
+            f"tracking.uri={settings.uri} is no database or server; "
+            f"write {SQLITE}mlflow.db for a file, or http://HOST:PORT for a server"
+        )
+    file = database_file(settings.uri)
+    return f"{SQLITE}{file.expanduser().absolute()}" if file else settings.uri
+
+
+def artifact_root(uri: str, output_directory: Path) -> str | None:
+    """Where new experiments keep their files: beside the SQLite file, or beside the output folder for a database
+    elsewhere; None for a server, which has a place of its own."""
+    if _scheme(uri) in _SERVERS:
+        return None
+    return ((database_file(uri) or output_directory.absolute()).parent / "mlartifacts").as_uri()
+
+
+def ui_command(uri: str, port: int = 5000, host: str = "127.0.0.1") -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment of a web interface for the database at `uri`.
+
+    Raises:
+        ValueError: `uri` is a server, which has an interface already.
+    """
+    if _scheme(uri) in _SERVERS:
+        raise ValueError(f"{uri} is a server already: open it in a browser")
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--host", host, "--port", str(port), "--workers", "1"]
+    # Job execution starts processes for language-model features, some 500 MB that nothing here uses.
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return command, {**os.environ, **quiet}
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0].lower() if ":" in uri or uri == "databricks" else ""

@@ -1,0 +1,60 @@
+"""The runs of one experiment: a parent for the whole, a child per stage and per trial."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from afrl_ray.config import TrackingSettings
+from afrl_ray.tracking.connection import Connection
+from afrl_ray.tracking.location import artifact_root, default_uri
+from afrl_ray.tracking.run import TrackedRun
+
+_IDENTITY_FILE = "tracking_id"
+
+
+class ExperimentTracker:
+    """Finds or creates the runs of the experiment in `output_directory`; small, picklable, and silent if disabled.
+
+    The runs' keys begin with a random identity kept in a file of that folder: a restored experiment continues its
+    runs, even in a folder that was moved, while an experiment begun anew in an emptied folder, or in a folder of the
+    same name on another machine, gets its own.
+    """
+
+    def __init__(self, settings: TrackingSettings, output_directory: Path, name: str) -> None:
+        self.uri = default_uri(settings, output_directory)
+        connection = Connection(
+            self.uri, settings.experiment, artifact_root(self.uri, output_directory), settings.enabled
+        )
+        identity = _find_or_make_identity(output_directory) if settings.enabled else ""
+        self._parent = TrackedRun(connection, identity, name)
+
+    def parent_run(self, parameters: Mapping[str, Any] | None = None) -> TrackedRun:
+        """The run of the whole pipeline or sweep; as a context manager it is finished, failed or killed at its end."""
+        if parameters:
+            self._parent.log_parameters(parameters)
+        return self._parent
+
+    def child_run(
+        self, key: str, *, name: str | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> TrackedRun:
+        """The run of the stage or trial called `key`, shown as `name`."""
+        child = self._parent.child(key, name)
+        if parameters:
+            child.log_parameters(parameters)
+        return child
+
+    def flush(self, *, force: bool = False) -> bool:
+        """Send what any run still keeps; True when nothing is left."""
+        return self._parent.flush(force=force)
+
+
+def _find_or_make_identity(folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / _IDENTITY_FILE
+    try:
+        with file.open("x", encoding="ascii") as new:
+            new.write(uuid.uuid4().hex)
+    except FileExistsError:
+        pass
+    return file.read_text(encoding="ascii").strip()
