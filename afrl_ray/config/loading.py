@@ -113,8 +113,14 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 def _with_values(root: Section, tree: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """`tree` with dotted `values` put in: whole sections before what is in them, and each `type` before the rest."""
+
+    def rank(name: str) -> tuple[int, int]:
+        is_section = any(other.startswith(f"{name}.") for other in values)
+        is_type = name.endswith(".type")
+        return (0 if is_section else 1 if is_type else 2, name.count(".") if is_section or is_type else 0)
+
     result = copy.deepcopy(dict(tree))
-    for name in sorted(values, key=lambda name: (name.count("."), not name.endswith(".type"))):
+    for name in sorted(values, key=rank):
         _put(root, result, name, copy.deepcopy(values[name]))
     return result
 
@@ -148,7 +154,7 @@ def _put(root: Section, tree: dict[str, Any], name: str, value: Any) -> None:
 
 def _build(root: type[AnySettings], tree: Mapping[str, Any], origin: _Origin) -> AnySettings:
     tree = completed(root, tree)
-    mistakes = [(name, f"{name} is {shown(value)}; write a number") for name, value in _truths(root, tree)]
+    mistakes = [(name, f"{name} is {shown(value)}; write a number") for name, value in _take_truths(root, tree)]
     settings = None
     try:
         settings = root.model_validate(tree)
@@ -159,14 +165,15 @@ def _build(root: type[AnySettings], tree: Mapping[str, Any], origin: _Origin) ->
     return settings
 
 
-def _truths(section: Section, tree: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Numbers given as true or false, which pydantic would take for 1 and 0."""
-    for name, value in tree.items():
+def _take_truths(section: Section, tree: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Take out of `tree` the numbers given as true or false, which pydantic would take for 1 and 0."""
+    taken = []
+    for name, value in list(tree.items()):
         if isinstance(value, bool) and is_number(section, name):
-            yield name, value
+            taken.append((name, tree.pop(name)))
         elif isinstance(value, dict) and (member := chosen_member(section, name, value)) is not None:
-            for inner, truth in _truths(member, value):
-                yield f"{name}.{inner}", truth
+            taken += [(f"{name}.{inner}", truth) for inner, truth in _take_truths(member, value)]
+    return taken
 
 
 def _check_search(experiment: ExperimentSettings, search: SearchSettings, origin: _Origin) -> None:

@@ -1,5 +1,6 @@
 """Settings files: YAML without its surprises."""
 
+import difflib
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from afrl_ray.config.errors import ConfigError, nearest_name
+from afrl_ray.config.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
@@ -58,8 +59,9 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        near = nearest_name(path.name, sorted(other.name for other in path.parent.glob("*.y*ml")))
-        hint = f"; did you mean {path.with_name(near)}?" if near else ""
+        names = sorted(other.name for other in path.parent.glob("*.y*ml"))
+        near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+        hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
         raise ConfigError(f"{path}: there is no such file{hint}") from error
     except IsADirectoryError as error:
         raise ConfigError(f"{path}: is a folder; name a YAML file in it") from error

@@ -1,0 +1,7 @@
+"""`python -m afrl_ray` is `afrl`."""
+
+import sys
+
+from afrl_ray.cli import main
+
+sys.exit(main())

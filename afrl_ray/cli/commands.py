@@ -1,0 +1,189 @@
+"""What each command does: settings in, one call to the pipeline, the result out.
+
+Handlers import what they need when they are called: neither `afrl --help` nor a mistake in a file waits for Ray.
+"""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afrl_ray.cli.config_commands import config_and_overrides
+
+if TYPE_CHECKING:
+    from afrl_ray.config import ExperimentSettings
+    from afrl_ray.pipeline.run import StageName
+
+_CONFIG_SUFFIXES = (".yaml", ".yml")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    _run_until(arguments, "evaluation")
+
+
+def pretrain(arguments: argparse.Namespace) -> None:
+    _run_until(arguments, "pretrain")
+
+
+def finetune(arguments: argparse.Namespace) -> None:
+    _run_until(arguments, "finetune")
+
+
+def attack(arguments: argparse.Namespace) -> None:
+    """The attack stage of an experiment, or a search against one checkpoint."""
+    if Path(arguments.target).suffix in _CONFIG_SUFFIXES:
+        _refuse(arguments, "env", "epsilon", "seed", "searches", "output")
+        arguments.config = Path(arguments.target)
+        _run_until(arguments, "attack")
+        return
+    settings = _checkpoint_settings(arguments, {"attack.training_bank": arguments.searches})
+    checkpoint = _existing(Path(arguments.target))
+    from afrl_ray.pipeline.attack import attack_checkpoint
+
+    _report(attack_checkpoint(checkpoint, settings, arguments.output), arguments.json)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """The evaluation stage of an experiment, or checkpoints side by side."""
+    targets = [text for text in arguments.targets if "=" not in text or Path(text).exists()]
+    arguments.overrides = [text for text in arguments.targets if text not in targets] + arguments.overrides
+    configs = [target for target in targets if Path(target).suffix in _CONFIG_SUFFIXES]
+    if configs:
+        if len(targets) > 1:
+            raise ValueError("afrl evaluate takes one YAML file, or checkpoints, not both")
+        _refuse(arguments, "env", "epsilon", "seed", "bank", "episodes", "output")
+        arguments.config = Path(configs[0])
+        _run_until(arguments, "evaluation")
+        return
+    settings = _checkpoint_settings(arguments, {"evaluation.episodes": arguments.episodes})
+    checkpoints = [_existing(Path(target)) for target in targets]
+    bank = _existing(arguments.bank) if arguments.bank is not None else None
+    from afrl_ray.pipeline.evaluate import evaluate_checkpoints
+
+    _report(evaluate_checkpoints(checkpoints, settings, bank, arguments.output), arguments.json)
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """An experiment that has a `search`."""
+    from afrl_ray.config import ConfigError
+
+    if _experiment(arguments).search is None:
+        raise ConfigError(f"{arguments.config}: search.space must be given for a sweep; without one, use afrl run")
+    _run_until(arguments, "evaluation")
+
+
+def train_expert(arguments: argparse.Namespace) -> None:
+    """Settings of the expert from options and overrides, an option being one more override."""
+    from afrl_ray.config import ExpertSettings, load_settings
+
+    options = {"environment.id": arguments.robot, "steps": arguments.steps, "seed": arguments.seed}
+    settings = load_settings(ExpertSettings, None, [*_as_overrides(options), *arguments.overrides])
+    from afrl_ray.pipeline.expert import train_expert as train
+
+    directory = arguments.output or Path("runs") / f"expert-{arguments.robot}"
+    record = train(settings, directory.expanduser().absolute())
+    _report({name: record[name] for name in ("robot", "seed", "chosen_at_step", "score")}, arguments.json)
+
+
+def data(arguments: argparse.Namespace) -> None:
+    """The data set alone, without a pipeline around it."""
+    settings = _experiment(arguments)
+    from afrl_ray.datasets import load_transitions, save_minari
+    from afrl_ray.pipeline.progress import progress
+
+    with progress("data", settings.data.transitions or 0, "transitions") as report:
+        transitions = load_transitions(
+            settings.data, settings.environment, settings.seed, lambda done, _total: report.update(done)
+        )
+    returns = transitions.episode_returns()
+    result: dict[str, Any] = {
+        "transitions": len(transitions),
+        "episodes": len(returns),
+        "mean_return": float(returns.mean()) if len(returns) else None,
+        "fingerprint": transitions.fingerprint(),
+    }
+    if arguments.npz is not None:
+        transitions.save(arguments.npz)
+        result["npz"] = str(arguments.npz)
+    if arguments.minari is not None:
+        result["minari"] = str(save_minari(transitions, arguments.minari, settings.environment))
+    _report(result, arguments.json)
+
+
+def ui(arguments: argparse.Namespace) -> None:
+    """MLflow's interface in the foreground, until it is interrupted."""
+    from afrl_ray.config import load_experiment
+
+    settings = load_experiment(*config_and_overrides(arguments))
+    from afrl_ray.tracking.location import default_uri, ui_command
+
+    uri = default_uri(settings.tracking, settings.output_directory)
+    command, environment = ui_command(uri, arguments.port, arguments.host)
+    print(f"{uri} at http://{arguments.host}:{arguments.port}", file=sys.stderr)
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run(command, env=environment, check=False)
+
+
+def _run_until(arguments: argparse.Namespace, stage: "StageName") -> None:
+    """Run an experiment up to `stage`; what is already done is kept."""
+    settings = _experiment(arguments)
+    from afrl_ray.pipeline.run import report, run_experiment
+
+    finished = run_experiment(settings, until=stage)
+    if not arguments.json:
+        report(finished)
+        return
+    stages = {name: getattr(finished, name) for name in ("pretrain", "attack", "finetune", "evaluation")}
+    directories = {name: stage.directory for name, stage in stages.items() if stage is not None}
+    _report({"output": settings.output_directory, "stages": directories, "summary": finished.summary}, as_json=True)
+
+
+def _experiment(arguments: argparse.Namespace) -> "ExperimentSettings":
+    from afrl_ray.config import load_experiment
+
+    return load_experiment(arguments.config, arguments.overrides)
+
+
+def _checkpoint_settings(arguments: argparse.Namespace, options: Mapping[str, Any]) -> "ExperimentSettings":
+    """Settings for work on a checkpoint, from the command's options and overrides."""
+    from afrl_ray.config import load_experiment
+
+    if arguments.env is None:
+        raise ValueError("a checkpoint needs its environment: add --env ID, such as --env Hopper-v4")
+    options = {
+        "environment.id": arguments.env,
+        "perturbation.epsilon": arguments.epsilon,
+        "seed": arguments.seed,
+        **options,
+    }
+    return load_experiment(None, [*_as_overrides(options), *arguments.overrides])
+
+
+def _as_overrides(options: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in options.items() if value is not None]
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(f"there is nothing at {path}")
+    return path
+
+
+def _refuse(arguments: argparse.Namespace, *options: str) -> None:
+    """An experiment has its settings in its file; the options are for checkpoints."""
+    given = [f"--{option}" for option in options if getattr(arguments, option) is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} is for checkpoints; with a YAML file write NAME=VALUE, such as seed=1")
+
+
+def _report(result: Mapping[str, Any], as_json: bool) -> None:
+    """The result on standard output: JSON, or one `name: value` line for each entry."""
+    if as_json:
+        print(json.dumps(result, indent=2, default=str))
+        return
+    for name, value in result.items():
+        print(f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}")

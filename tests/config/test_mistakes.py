@@ -1,0 +1,262 @@
+"""Typical mistakes, each with the line that a user sees and the exit status, through the command itself."""
+
+from pathlib import Path
+
+import pytest
+
+from afrl_ray.cli import main
+
+FILE_MISTAKES = {
+    "misspelt setting": (
+        "finetune:\n  stepz: 50000\n",
+        "x.yaml: finetune.stepz is not a setting; did you mean finetune.steps?",
+    ),
+    "misspelt section": (
+        "finetun:\n  steps: 50000\n",
+        "x.yaml: finetun is not a setting; did you mean finetune?",
+    ),
+    "setting in the wrong section": (
+        "finetune:\n  epsilon: 0.3\n",
+        "x.yaml: finetune.epsilon is not a setting; did you mean perturbation.epsilon?",
+    ),
+    "nothing like it": (
+        "attack: {zzz: 1}\n",
+        "x.yaml: attack.zzz is not a setting; attack has optimizer, population, generations, episodes, racing, "
+        "training_bank, validation_bank, evaluation_bank",
+    ),
+    "setting of another type": (
+        "curriculum: {type: linear, beta: 0.3}\n",
+        "x.yaml: curriculum.beta is not a setting of curriculum.type=linear, only of adaptive; "
+        "set curriculum.type to adaptive",
+    ),
+    "unknown type": (
+        "curriculum: {type: adaptve}\n",
+        'x.yaml: curriculum.type is "adaptve"; did you mean adaptive?',
+    ),
+    "unknown choice": (
+        "finetune: {algorithm: {mixed_precision: half}}\n",
+        'x.yaml: finetune.algorithm.mixed_precision is "half"; write one of auto, on, off',
+    ),
+    "missing setting": (
+        "data: {type: minari}\n",
+        "x.yaml: data.dataset must be given for data.type=minari: "
+        "A Minari dataset id (mujoco/hopper/expert-v0), or the folder of one",
+    ),
+    "text for a number": (
+        "finetune: {steps: many}\n",
+        'x.yaml: finetune.steps is "many"; write a whole number',
+    ),
+    "fraction for a whole number": (
+        "finetune: {steps: 1000.5}\n",
+        "x.yaml: finetune.steps is 1000.5; write a whole number",
+    ),
+    "truth for a number": (
+        "finetune: {steps: true}\n",
+        "x.yaml: finetune.steps is true; write a number",
+    ),
+    "out of range": (
+        "curriculum: {q: 1.5}\n",
+        "x.yaml: curriculum.q is 1.5; it should be less than or equal to 1",
+    ),
+    "inside a list": (
+        "finetune: {algorithm: {hidden_sizes: [256, wide]}}\n",
+        'x.yaml: finetune.algorithm.hidden_sizes[1] is "wide"; write a whole number',
+    ),
+    "value for a section": (
+        "finetune: 50000\n",
+        "x.yaml: finetune is 50000; write a mapping of its settings: algorithm, steps, offline_ratio, replay_capacity, "
+        "num_envs, evaluation_interval, validation_episodes, checkpoint_interval",
+    ),
+    "type for a section": (
+        "curriculum: adaptive\n",
+        "x.yaml: curriculum is a section; write curriculum.type=adaptive, or curriculum: {type: adaptive} in a file",
+    ),
+    "empty section": (
+        "finetune:\nseed: 1\n",
+        "x.yaml: finetune is empty; write its settings below it, or leave it out",
+    ),
+    "dots in a file": (
+        "finetune.steps: 50000\n",
+        "x.yaml: finetune.steps cannot be written with dots in a file; nest it, as finetune: {steps: …}",
+    ),
+    "not YAML": (
+        "seed: 1\nfinetune: {steps: 5\n",
+        "x.yaml: line 3: expected ',' or '}', but got '<stream end>'",
+    ),
+    "tab": (
+        "finetune:\n\tsteps: 5\n",
+        "x.yaml: line 2: found character '\\t' that cannot start any token",
+    ),
+    "key given twice": (
+        "finetune:\n  steps: 50000\nseed: 1\nfinetune:\n  num_envs: 2\n",
+        "x.yaml: line 4: finetune is given twice, first in line 1; keep one of them",
+    ),
+    "a list at the top": (
+        "- seed: 1\n",
+        "x.yaml: holds no settings; write them as `name: value`, one on each line",
+    ),
+    "checkpoints between evaluations": (
+        "finetune: {evaluation_interval: 5000, checkpoint_interval: 7000}\n",
+        "x.yaml: finetune: checkpoint_interval (7000) is not a multiple of evaluation_interval (5000); "
+        "write checkpoint_interval: 5000",
+    ),
+    "never evaluated": (
+        "finetune: {steps: 1000}\n",
+        "x.yaml: finetune: evaluation_interval (5000) is longer than steps (1000); "
+        "write evaluation_interval: 1000 or less",
+    ),
+    "pretraining never evaluated": (
+        "pretrain: {updates: 1000}\n",
+        "x.yaml: pretrain: evaluation_interval (10000) is longer than updates (1000); "
+        "write evaluation_interval: 1000 or less",
+    ),
+    "replay too small for a batch": (
+        "finetune: {replay_capacity: 100, offline_ratio: 0}\n",
+        "x.yaml: finetune: replay_capacity (100) is smaller than one batch (algorithm.batch_size is 256)",
+    ),
+    "replay too small for the data": (
+        "finetune: {replay_capacity: 100000}\n",
+        "x.yaml: finetune.replay_capacity (100000) cannot hold the 300000 offline transitions it starts with "
+        "(data.transitions times finetune.offline_ratio)",
+    ),
+    "search of an unknown setting": (
+        "search: {space: {curriculum.bet: [0.1]}}\n",
+        "x.yaml: search.space: curriculum.bet is not a setting; did you mean curriculum.beta?",
+    ),
+    "search in an earlier stage": (
+        "search: {space: {pretrain.updates: [1, 2]}}\n",
+        "x.yaml: search.space: pretrain.updates is not of the fine-tuning stage; "
+        "trials may differ in seed, perturbation, finetune, curriculum",
+    ),
+    "search value out of range": (
+        "search: {space: {curriculum.q: [0.5, 1.5]}}\n",
+        "x.yaml: search.space (curriculum.q=1.5): curriculum.q is 1.5; it should be less than or equal to 1",
+    ),
+    "search combination that does not fit": (
+        "search: {space: {finetune.steps: [4000, 9000], finetune.evaluation_interval: [4000, 5000]}}\n",
+        "x.yaml: search.space (finetune.steps=4000, finetune.evaluation_interval=4000): finetune: checkpoint_interval "
+        "(5000) is not a multiple of evaluation_interval (4000); write checkpoint_interval: 4000",
+    ),
+    "search of another type's setting": (
+        "search: {space: {curriculum.beta: [0.1, 0.3]}}\n",
+        "x.yaml: search.space (curriculum.beta=0.1): curriculum.beta is not a setting of curriculum.type=fixed, "
+        "only of adaptive; set curriculum.type to adaptive",
+    ),
+    "a single value in a search": (
+        "search: {space: {curriculum.q: 0.5}}\n",
+        "x.yaml: search.space.curriculum.q is 0.5; write a list of values, {uniform: [low, high]}, "
+        "{loguniform: [low, high]} or {choice: [values]}",
+    ),
+    "a distribution in a grid": (
+        "search: {space: {curriculum.q: {uniform: [0, 1]}}}\n",
+        "x.yaml: search: curriculum.q is a distribution, which no grid can list; set search.method to random",
+    ),
+    "a distribution the wrong way round": (
+        "search: {method: random, space: {curriculum.q: {uniform: [1, 0]}}}\n",
+        'x.yaml: search.space.curriculum.q is {"uniform": [1, 0]}; '
+        "uniform: [1, 0] does not go from a smaller to a larger number",
+    ),
+    "a distribution over whole numbers": (
+        "search: {method: random, space: {seed: {uniform: [0, 4]}}}\n",
+        "x.yaml: search.space (seed=2.82842712474619): seed is 2.82842712474619; write a whole number",
+    ),
+    "too large a grid": (
+        f"search: {{space: {{seed: {list(range(200))}, curriculum.q: {[0.1] * 100}}}}}\n",
+        "x.yaml: search.space has 20000 combinations; list fewer values, or set search.method to random",
+    ),
+}
+
+OVERRIDE_MISTAKES = {
+    "misspelt": (
+        "finetune.stepz=5",
+        "override finetune.stepz=5: finetune.stepz is not a setting; did you mean finetune.steps?",
+    ),
+    "misspelt section": (
+        "finetune.algoritm.tau=0.1",
+        "override finetune.algoritm.tau=0.1: finetune.algoritm.tau is not a setting; "
+        "did you mean finetune.algorithm.tau?",
+    ),
+    "below a value": (
+        "seed.first=1",
+        "override seed.first=1: seed.first is not a setting; seed holds one value",
+    ),
+    "no value": (
+        "finetune.steps",
+        "override finetune.steps: write it as NAME=VALUE, like finetune.steps=50000",
+    ),
+    "value not YAML": (
+        "finetune.algorithm.hidden_sizes=[256",
+        "override finetune.algorithm.hidden_sizes=[256: the value is not YAML: "
+        "expected ',' or ']', but got '<stream end>'",
+    ),
+    "out of range": (
+        "finetune.offline_ratio=-1",
+        "override finetune.offline_ratio=-1: finetune.offline_ratio is -1; it should be greater than or equal to 0",
+    ),
+    "against the rest": (
+        "finetune.steps=1000",
+        "override finetune.steps=1000: finetune: evaluation_interval (5000) is longer than steps (1000); "
+        "write evaluation_interval: 1000 or less",
+    ),
+    "in a search": (
+        "search.space.curriculum.q=[0.5, 2]",
+        "override search.space.curriculum.q=[0.5, 2]: search.space (curriculum.q=2): curriculum.q is 2; "
+        "it should be less than or equal to 1",
+    ),
+}
+
+
+def run_and_read(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    status = main(arguments)
+    output = capsys.readouterr()
+    assert output.out == ""
+    return status, output.err
+
+
+@pytest.mark.parametrize("mistake", FILE_MISTAKES)
+def test_mistakes_in_a_file(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, line = FILE_MISTAKES[mistake]
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text(content)
+    assert run_and_read(["config", "show", "x.yaml"], capsys) == (2, f"error: {line}\n")
+
+
+@pytest.mark.parametrize("mistake", OVERRIDE_MISTAKES)
+def test_mistakes_in_an_override(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    override, line = OVERRIDE_MISTAKES[mistake]
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("seed: 3\n")
+    assert run_and_read(["config", "show", "x.yaml", override], capsys) == (2, f"error: {line}\n")
+
+
+def test_every_mistake_gets_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("finetune: {steps: 0}\nseeed: 1\n")
+    assert run_and_read(["config", "show", "x.yaml", "attack.population=few"], capsys) == (
+        2,
+        'error: override attack.population=few: attack.population is "few"; write a whole number\n'
+        "error: x.yaml: finetune.steps is 0; it should be greater than 0\n"
+        "error: x.yaml: seeed is not a setting; did you mean seed?\n",
+    )
+
+
+def test_missing_files_name_their_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hopper.yaml").touch()
+    Path("folder.yaml").mkdir()
+    Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for name, line in (
+        ("hoper.yaml", "hoper.yaml: there is no such file; did you mean hopper.yaml?"),
+        ("ant.yaml", "ant.yaml: there is no such file"),
+        ("folder.yaml", "folder.yaml: is a folder; name a YAML file in it"),
+        ("binary.yaml", "binary.yaml: is not a text file in UTF-8"),
+    ):
+        assert run_and_read(["config", "show", name], capsys) == (2, f"error: {line}\n")
