@@ -19,9 +19,9 @@ from ray.rllib.utils.metrics import (
     WEIGHTS_SEQ_NO,
 )
 
-from afrl_ray.algorithms.precision import limit_threads
 from afrl_ray.algorithms.replay import Fragment, RowLayout
 from afrl_ray.envs import VectorEnv, make_vector_env
+from afrl_ray.networks import limit_threads
 from afrl_ray.perturbations import NO_PERTURBATION, executed_actions
 from afrl_ray.seeding import derive_seed
 

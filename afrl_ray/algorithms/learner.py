@@ -11,11 +11,11 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.utils.metrics import ALL_MODULES
 from torch import Tensor
 
-from afrl_ray.algorithms.precision import limit_threads, matrix_product_precision
+from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.algorithms.replay import ColumnarReplay, RowLayout
 from afrl_ray.algorithms.rl_module import ActorCriticModule
 from afrl_ray.algorithms.update_rule import Batch
-from afrl_ray.networks import Policy
+from afrl_ray.networks import Policy, limit_threads
 from afrl_ray.seeding import derive_seed
 
 REPLAY = "replay"

@@ -1,4 +1,4 @@
-"""When bfloat16 matrix products pay, and the settings every process that computes needs."""
+"""When bfloat16 matrix products pay."""
 
 from contextlib import AbstractContextManager
 from typing import Literal
@@ -20,9 +20,3 @@ def matrix_product_precision(
     """The autocast region of one update; weights, targets and losses stay float32."""
     enabled = mode == "on" or (mode == "auto" and has_bfloat16_instructions(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
-
-
-def limit_threads(num_threads: int = 1) -> None:
-    """One torch thread per process, and denormal numbers as zero: both cost a multiple here when left alone."""
-    torch.set_num_threads(num_threads)
-    torch.set_flush_denormal(True)

@@ -17,6 +17,8 @@ class RuntimeSettings(Settings):
     """Remote env runners per trial; 0 samples inside the trial's own process."""
     attack_workers: PositiveInt | None = None
     """Ray tasks that share an attack search or an evaluation; one per core when not given."""
+    pretrain_threads: PositiveInt = 1
+    """Torch threads of pretraining. Two are 1.5 times as fast on two idle cores, and far slower on busy ones."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the learner computes."""
 

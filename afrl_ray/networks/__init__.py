@@ -2,6 +2,7 @@
 
 from afrl_ray.networks.actor_critic import Actor, Critic, ObservationNormalizer, multilayer_perceptron
 from afrl_ray.networks.policy import Policy, PolicyFileError, load_policy_file, save_policy_file
+from afrl_ray.networks.threads import limit_threads
 
 __all__ = [
     "Actor",
@@ -9,6 +10,7 @@ __all__ = [
     "ObservationNormalizer",
     "Policy",
     "PolicyFileError",
+    "limit_threads",
     "load_policy_file",
     "multilayer_perceptron",
     "save_policy_file",

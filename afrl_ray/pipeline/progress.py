@@ -31,7 +31,7 @@ class Reporter:
         shown = f"{rate:,.0f} {self._unit}/s" if rate else ""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=completed, rate=shown, note=note)
-        elif now - self._last_line >= _LINE_INTERVAL or completed >= self._total:
+        elif now - self._last_line >= _LINE_INTERVAL:
             self._last_line = now
             left = f", {_duration((self._total - completed) / rate)} left" if rate and completed < self._total else ""
             done = f"{completed:,}/{self._total:,} {self._unit}"

@@ -11,7 +11,7 @@ from afrl_ray.networks import Policy, load_policy_file, save_policy_file
 from afrl_ray.pipeline.artifacts import read_json, recover_directory, replace_directory, write_json
 
 _ALGORITHM = "algorithm"
-_RECORD = "training.json"
+RECORD = "training.json"
 BEST_POLICY = "best.safetensors"
 
 
@@ -55,7 +55,7 @@ class Training:
         if self.best:
             record = {"score": self.best.score, "step": self.best.step}
             save_policy_file(self.best.policy, directory / BEST_POLICY, record)
-        write_json(directory / _RECORD, {"step": self.algorithm.step_count, "curve": self.curve})
+        write_json(directory / RECORD, {"step": self.algorithm.step_count, "curve": self.curve})
 
     def save_atomically(self, directory: Path) -> None:
         """`save`, under a temporary name until it is complete."""
@@ -74,9 +74,14 @@ class Training:
         if (directory / BEST_POLICY).exists():
             policy, record = load_policy_file(directory / BEST_POLICY)
             best = BestPolicy(record["score"], record["step"], policy)
-        return cls(algorithm, read_json(directory / _RECORD)["curve"], best)
+        return cls(algorithm, read_json(directory / RECORD)["curve"], best)
 
     @staticmethod
     def saved_algorithm(directory: Path) -> Path:
         """The RLlib checkpoint inside a saved training."""
         return directory / _ALGORITHM
+
+
+def crosses(interval: int, before: int, after: int) -> bool:
+    """Whether a multiple of `interval` lies in (before, after]."""
+    return before // interval < after // interval

@@ -1,0 +1,108 @@
+"""The bank as a named Ray actor: where all trials read their attacks and q, and the curriculum sets q."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+
+from afrl_ray.attacks.bank import AttackBank
+from afrl_ray.config import Condition
+from afrl_ray.curriculum.schedules import CurriculumState
+from afrl_ray.perturbations import PerturbationSnapshot
+
+NAMESPACE = "afrl_ray"
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+@ray.remote(num_cpus=0, max_restarts=-1)
+class BankActor:
+    """Attacks, and each trial's curriculum state. Everything else about a trial lives in the trial's checkpoint."""
+
+    def __init__(self, bank: AttackBank) -> None:
+        self._bank = bank
+        self._states: dict[str, CurriculumState] = {}
+        self._version = 0
+
+    def bank(self) -> AttackBank:
+        return self._bank
+
+    def state(self, trial_id: str) -> tuple[int, CurriculumState | None]:
+        """The version of all states, and this trial's state; None where nobody has set it since the actor began."""
+        return self._version, self._states.get(trial_id)
+
+    def set_state(self, trial_id: str, state: CurriculumState) -> int:
+        """Replace a trial's state; returns the new version."""
+        self._states[trial_id] = state
+        self._version += 1
+        return self._version
+
+
+@dataclass
+class BankClient:
+    """One process's way to the actor; picklable, and never stopped by the actor's death.
+
+    The actor is found by name and, when it is gone, made again from the bank held here: the same bank, whoever makes
+    it. While it cannot be reached the last state stays in force and a warning is logged.
+    """
+
+    name: str
+    bank: AttackBank
+    timeout: float = 10.0
+    """Seconds to wait for one answer."""
+    _actor: Any = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_actor": None}
+
+    def state(self, trial_id: str) -> CurriculumState | None:
+        """The trial's curriculum state, or None where the actor cannot be reached or does not know the trial."""
+        answer = self._ask(lambda actor: actor.state.remote(trial_id), f"read q of trial {trial_id}")
+        return answer[1] if answer else None
+
+    def set_state(self, trial_id: str, state: CurriculumState) -> bool:
+        """Set the trial's curriculum state; False, with a warning, where the actor cannot be reached."""
+        return self._ask(lambda actor: actor.set_state.remote(trial_id, state), f"set q of trial {trial_id}") is not None
+
+    def fetch_bank(self) -> AttackBank | None:
+        """The bank as the actor has it."""
+        return self._ask(lambda actor: actor.bank.remote(), "read the bank")
+
+    def kill(self) -> None:
+        """End the actor, as a crash would."""
+        ray.kill(self._find(), no_restart=True)
+        self._actor = None
+
+    def _find(self) -> Any:
+        if self._actor is None:
+            self._actor = BankActor.options(name=self.name, namespace=NAMESPACE, get_if_exists=True).remote(self.bank)
+        return self._actor
+
+    def _ask(self, call: Callable[[Any], Any], purpose: str) -> Any:
+        for attempt in range(2):
+            try:
+                return ray.get(call(self._find()), timeout=self.timeout)
+            except (RayError, GetTimeoutError, ValueError) as error:
+                self._actor = None  # found or made anew by the next attempt
+                if attempt:
+                    logger.warning("attack bank %s: could not %s, going on without: %s", self.name, purpose, error)
+        return None
+
+
+@dataclass
+class BankSource:
+    """What one trial's env runners ask before each sample call; remembers the last answer."""
+
+    client: BankClient
+    trial_id: str
+    condition: Condition
+    last_state: CurriculumState
+    """In force until the actor says otherwise."""
+
+    def snapshot(self) -> PerturbationSnapshot:
+        self.last_state = self.client.state(self.trial_id) or self.last_state
+        bank = self.client.bank
+        return PerturbationSnapshot(self.condition, self.last_state.q, bank.epsilon, bank.deltas)

@@ -1,0 +1,46 @@
+"""The curricula over q as pure functions (Ayabe et al. 2025, equations 9 to 11 and 20)."""
+
+from dataclasses import dataclass, replace
+
+from afrl_ray.config import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
+
+
+@dataclass(frozen=True)
+class CurriculumState:
+    """Where a curriculum stands after some periodic evaluations."""
+
+    q: float
+    """Probability that an episode is perturbed."""
+    average: float = 0.0
+    """S̄_k, the moving average of the score (normalised score / 100)."""
+    evaluations: int = 0
+    """k, the number of evaluations taken into account."""
+
+
+def initial_state(settings: CurriculumSettings) -> CurriculumState:
+    """The state before the first evaluation."""
+    if isinstance(settings, FixedCurriculum):
+        return CurriculumState(settings.q)
+    if isinstance(settings, LinearCurriculum):
+        return CurriculumState(0.0)
+    return CurriculumState(settings.initial_q, settings.initial_average)
+
+
+def next_state(
+    settings: CurriculumSettings, state: CurriculumState, score: float, total_evaluations: int
+) -> CurriculumState:
+    """q_{k+1} = clip(q_k + Δq_k, 0, 1) after one more evaluation (equation 9).
+
+    `score` is S_k, the normalised score / 100; `total_evaluations` is K, used by the linear schedule.
+    """
+    if isinstance(settings, AdaptiveCurriculum):
+        average = (1.0 - settings.beta) * state.average + settings.beta * score  # equation 11
+        change = settings.kappa * (average - state.average)
+        bounded = _clip(change, -settings.max_change, settings.max_change)  # equation 20
+        return CurriculumState(_clip(state.q + bounded, 0.0, 1.0), average, state.evaluations + 1)
+    change = settings.q_max / total_evaluations if isinstance(settings, LinearCurriculum) else 0.0  # equation 10
+    return replace(state, q=_clip(state.q + change, 0.0, 1.0), evaluations=state.evaluations + 1)
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

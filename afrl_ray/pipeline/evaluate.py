@@ -1,0 +1,149 @@
+"""Stage: every policy of the experiment under every condition."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from afrl_ray.attacks import AttackBank
+from afrl_ray.config import EnvironmentSettings, EvaluationSettings
+from afrl_ray.envs import find_robot
+from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.evaluation.evaluate import evaluate
+from afrl_ray.evaluation.plots import learning_curves, save_figure
+from afrl_ray.evaluation.statistics import Summary, summarise
+from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
+from afrl_ray.networks import Policy, load_policy_file
+from afrl_ray.pipeline.artifacts import Stage, read_json
+from afrl_ray.pipeline.attack import load_bank, make_bank
+from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
+from afrl_ray.pipeline.pretrain import offline_policy
+from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.rollouts import DistributedRollouts
+
+OFFLINE = "offline"
+ADAPTIVE = "adaptive attack"
+SCORES, SUMMARY, TABLE, CURVES = "scores", "summary.json", "table.md", "curves.png"
+
+
+def evaluation_stage(experiment: Experiment, attack: Stage, finetune: Stage) -> Stage:
+    return experiment.stage(
+        "evaluation", {"evaluation", "attack", "perturbation"}, {"attack": attack.key, "finetune": finetune.key}
+    )
+
+
+def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, finetune: Stage) -> Stage:
+    """Measure the offline policy and every trial's best policy; write scores, summary, table and figure."""
+    stage, settings = evaluation_stage(experiment, attack, finetune), experiment.settings
+    if stage.finished():
+        say(f"evaluation: kept, {stage.directory}")
+        return stage
+    stage.begin()
+    connect(settings.runtime)
+    outcomes = trial_outcomes(finetune)
+    policies = {OFFLINE: offline_policy(pretrain)}
+    policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
+    attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
+    adaptive_banks = _adaptive_banks(experiment, attacked, stage) if settings.evaluation.adaptive_attack else {}
+    with experiment.tracker.child_run("evaluation") as run:
+        scores = measure(
+            policies,
+            settings.environment,
+            settings.evaluation,
+            bank=load_bank(attack, "evaluation"),
+            adaptive_banks=adaptive_banks,
+            epsilon=experiment.epsilon,
+            seed=settings.seed,
+            workers=settings.runtime.attack_workers,
+        )
+        summary = write_results(scores, stage.directory)
+        offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
+        curves = learning_curves_table(outcomes)
+        curves.to_csv(stage.directory / "curves.csv", index=False)
+        save_figure(learning_curves(curves, offline, title=settings.name), stage.directory / CURVES)
+        for name in (f"{SCORES}.parquet", f"{SCORES}.csv", SUMMARY, TABLE, CURVES, "curves.csv"):
+            run.log_artifact(stage.directory / name)
+        run.log_metrics(_flat(summary), step=0)
+    _log_to_trials(experiment, finetune, summary)
+    stage.finish({"summary": summary, "best": best_trial(finetune)}, settings.seed)
+    return stage
+
+
+def measure(
+    policies: Mapping[str, Policy],
+    environment: EnvironmentSettings,
+    evaluation: EvaluationSettings,
+    *,
+    bank: AttackBank | None,
+    adaptive_banks: Mapping[str, AttackBank],
+    epsilon: float,
+    seed: int,
+    workers: int | None,
+) -> pd.DataFrame:
+    """Rows of `evaluate` for every policy: the configured conditions, and each policy's adaptive attack if it has one.
+
+    Raises:
+        ValueError: the adversarial condition is asked for without a bank.
+    """
+    tables = []
+    robot = find_robot(environment.id)
+    with progress("evaluation", len(policies), "policies") as report:
+        for done, (name, policy) in enumerate(policies.items()):
+            report.update(done, name)
+            plan = EvaluationPlan(seed, "test", evaluation.episodes, policy.action_size, epsilon)
+            attacks = bank.deltas if bank else None
+            episodes = [plan.under(condition, bank=attacks) for condition in evaluation.conditions]
+            if name in adaptive_banks:
+                episodes.append(plan.under("adversarial", bank=adaptive_banks[name].deltas, name=ADAPTIVE))
+            runner = DistributedRollouts(policy, environment, workers)
+            tables.append(evaluate(runner, episodes, policy=name, robot=robot))
+        report.update(len(policies))
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_results(scores: pd.DataFrame, directory: Path) -> Summary:
+    """Write scores.parquet, scores.csv, summary.json and table.md into `directory`; returns the summary."""
+    directory.mkdir(parents=True, exist_ok=True)
+    summary = summarise(scores)
+    write_scores(scores, directory / SCORES)
+    write_summary(summary, directory / SUMMARY)
+    write_markdown(markdown_table(summary), directory / TABLE)
+    return summary
+
+
+def read_summary(stage: Stage) -> dict[str, Any]:
+    """summary.json of a finished evaluation."""
+    return dict(read_json(stage.directory / SUMMARY))
+
+
+def _adaptive_banks(
+    experiment: Experiment, policies: Mapping[str, Policy], stage: Stage
+) -> dict[str, AttackBank]:
+    """A fresh attack on each policy, kept in the stage's directory as it is found."""
+    banks = {}
+    for name, policy in policies.items():
+        path = stage.directory / "adaptive_banks" / f"{name}.npz"
+        if not path.exists():
+            count = experiment.settings.evaluation.adaptive_searches
+            make_bank(experiment, policy, f"adaptive {name}", count).save(path)
+        banks[name] = AttackBank.load(path)
+    return banks
+
+
+def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:
+    for outcome in trial_outcomes(finetune):
+        run = experiment.tracker.child_run(outcome.trial_id)
+        scores = {f"test/{name}": estimate["mean"] for name, estimate in summary[outcome.name].items()}
+        run.log_metrics(scores, step=outcome.best_env_steps)
+    experiment.tracker.flush()
+
+
+def _flat(summary: Summary) -> dict[str, float]:
+    return {
+        f"{policy}/{condition}": estimate["mean"]
+        for policy, estimates in summary.items()
+        for condition, estimate in estimates.items()
+    }

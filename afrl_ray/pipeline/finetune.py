@@ -1,0 +1,280 @@
+"""Stage: the fine-tuning trials, as one Tune experiment."""
+
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+from afrl_ray.attacks import BankClient
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.config.loading import with_settings
+from afrl_ray.config.search import Choice, LogUniform, Uniform
+from afrl_ray.curriculum.scheduler import CurriculumScheduler
+from afrl_ray.datasets import Transitions
+from afrl_ray.pipeline.artifacts import Stage, read_json
+from afrl_ray.pipeline.attack import load_bank
+from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.pretrain import offline_networks
+from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.pipeline.training import BEST_POLICY, RECORD
+from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
+from afrl_ray.pipeline.trial_progress import TrialProgress
+from afrl_ray.tracking.tune_callback import MLflowTrialCallback
+
+_TUNE = "tune"
+_CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """What one finished trial left in the stage's directory."""
+
+    name: str
+    """Short and unique: what the tables and figures call it."""
+    trial_id: str
+    varied: Mapping[str, Any]
+    best_score: float
+    best_env_steps: int
+    policy: Path
+    """The best policy by validation score."""
+    checkpoint: Path
+    """The last checkpoint, complete with replay: fine-tuning can go on from it."""
+    curve: list[dict[str, Any]]
+
+
+def finetune_stage(experiment: Experiment, pretrain: Stage, attack: Stage) -> Stage:
+    sections = {"finetune", "perturbation", "curriculum", "search"}
+    return experiment.stage("finetune", sections, {"pretrain": pretrain.key, "attack": attack.key})
+
+
+def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions: Transitions) -> Stage:
+    """Run all trials, or those that an interruption left unfinished.
+
+    Raises:
+        RuntimeError: a trial failed; the others are kept, and the same call goes on from there.
+        KeyboardInterrupt: passed on after every running trial's last checkpoint is safe.
+    """
+    stage, settings = finetune_stage(experiment, pretrain, attack), experiment.settings
+    if stage.finished():
+        say(f"finetune: kept, {stage.directory}")
+        return stage
+    stage.begin()
+    connect(settings.runtime)
+    client = BankClient(f"afrl-bank-{stage.key[:16]}", load_bank(attack, "training"))
+    inputs = TrialInputs(
+        transitions, offline_networks(pretrain), load_bank(attack, "validation"), client, experiment.epsilon
+    )
+    trainable = tune.with_parameters(FinetuneTrial, inputs=inputs)
+    trainable = tune.with_resources(trainable, _trial_resources(settings))
+    total = settings.finetune.steps * trial_count(settings)
+    with progress("finetune", total, "steps") as report:
+        tuner = _tuner(experiment, stage, client, trainable)
+        TrialProgress.attach(report)
+        results = tuner.fit()
+    _raise_unless_complete(results, settings)
+    outcomes = _collect(results, stage, settings)
+    best = max(outcomes, key=lambda outcome: outcome.best_score)
+    stage.finish({"trials": [_as_json(outcome) for outcome in outcomes], "best": best.name}, settings.seed)
+    say(
+        f"finetune: best trial {best.name}, validation mean {best.best_score:.1f} "
+        f"at {best.best_env_steps:,} steps; checkpoint {best.checkpoint}"
+    )
+    return stage
+
+
+def trial_outcomes(stage: Stage) -> list[TrialOutcome]:
+    """The trials of a finished stage, in the order they were made."""
+    manifest = stage.finished()
+    assert manifest is not None
+    outcomes = []
+    for entry in manifest["outputs"]["trials"]:
+        directory = stage.directory / _CHECKPOINTS / entry["name"]
+        curve = read_json(directory / RECORD)["curve"]
+        outcomes.append(TrialOutcome(**entry, policy=directory / BEST_POLICY, checkpoint=directory, curve=curve))
+    return outcomes
+
+
+def best_trial(stage: Stage) -> str:
+    """The name of the trial with the best validation score."""
+    manifest = stage.finished()
+    assert manifest is not None
+    return str(manifest["outputs"]["best"])
+
+
+def learning_curves_table(outcomes: list[TrialOutcome]) -> pd.DataFrame:
+    """Rows trial, env_steps, q, smoothed_score, normal, random, adversarial, mean: one per evaluation."""
+    rows = [
+        {
+            "trial": outcome.name,
+            **{name: row[name] for name in ("env_steps", "q", "normal", "random", "adversarial", "mean")},
+            "smoothed_score": row["average"],
+        }
+        for outcome in outcomes
+        for row in outcome.curve
+    ]
+    return pd.DataFrame(rows)
+
+
+def trial_count(settings: ExperimentSettings) -> int:
+    """How many trials the search makes."""
+    search = settings.search
+    if search is None:
+        return 1
+    count = search.samples
+    if search.method == "grid":
+        for dimension in search.space.values():
+            count *= len(dimension.choice) if isinstance(dimension, Choice) else 1
+    return count
+
+
+def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
+    """Tune's view of the search: the resolved experiment with the searched settings left open."""
+    experiment = settings.model_dump(mode="json", exclude={"search"})
+    search = settings.search
+    for name, dimension in (search.space if search else {}).items():
+        *parents, leaf = name.split(".")
+        section = experiment
+        for parent in parents:
+            section = section[parent]
+        if isinstance(dimension, Uniform):
+            section[leaf] = tune.uniform(*dimension.uniform)
+        elif isinstance(dimension, LogUniform):
+            section[leaf] = tune.loguniform(*dimension.loguniform)
+        else:
+            assert isinstance(dimension, Choice) and search is not None
+            values = [_resolved(settings, name, value) for value in dimension.choice]
+            section[leaf] = tune.grid_search(values) if search.method == "grid" else tune.choice(values)
+    return {"experiment": experiment}
+
+
+def _resolved(settings: ExperimentSettings, name: str, value: Any) -> Any:
+    """`value` as the experiment's own dump shows it: a section given in part is filled with its defaults."""
+    resolved: Any = with_settings(settings, {name: value}).model_dump(mode="json")
+    for part in name.split("."):
+        resolved = resolved[part]
+    return resolved
+
+
+def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
+    path = stage.directory / _TUNE
+    if tune.Tuner.can_restore(str(path)):
+        return tune.Tuner.restore(str(path), trainable, resume_unfinished=True, resume_errored=True)
+    settings = experiment.settings
+    finetune = settings.finetune
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return tune.Tuner(
+            trainable,
+            param_space=parameter_space(settings),
+            tune_config=tune.TuneConfig(
+                metric="score_mean",
+                mode="max",
+                scheduler=CurriculumScheduler(client, _base_scheduler(settings)),
+                num_samples=settings.search.samples if settings.search else 1,
+                max_concurrent_trials=settings.runtime.trials_at_once,
+                trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
+            ),
+            run_config=tune.RunConfig(
+                name=_TUNE,
+                storage_path=str(stage.directory),
+                verbose=0,
+                callbacks=[MLflowTrialCallback(experiment.tracker), TrialProgress()],
+                failure_config=tune.FailureConfig(max_failures=3),
+                checkpoint_config=tune.CheckpointConfig(
+                    num_to_keep=1,
+                    checkpoint_frequency=finetune.checkpoint_interval // finetune.evaluation_interval,
+                    checkpoint_at_end=True,
+                ),
+            ),
+        )
+
+
+def _base_scheduler(settings: ExperimentSettings) -> TrialScheduler | None:
+    search, finetune = settings.search, settings.finetune
+    if search is None or search.scheduler == "fifo":
+        return None
+    grace = min(search.grace_evaluations * finetune.evaluation_interval, finetune.steps)
+    return ASHAScheduler(time_attr="env_steps", max_t=finetune.steps, grace_period=grace)
+
+
+def _trial_resources(settings: ExperimentSettings) -> tune.PlacementGroupFactory:
+    runtime = settings.runtime
+    head: dict[str, float] = {"CPU": runtime.cpus_per_trial}
+    if runtime.device == "cuda":
+        head["GPU"] = 1.0
+    return tune.PlacementGroupFactory([head, *({"CPU": 1.0} for _ in range(runtime.num_env_runners))])
+
+
+def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSettings) -> None:
+    if results.num_errors:
+        error = next(iter(results.errors))
+        last_line = str(error).strip().splitlines()[-1]
+        raise RuntimeError(f"{results.num_errors} of {len(results)} trials failed, the first with: {last_line}")
+    stopped_early = settings.search is not None and settings.search.scheduler == "asha"
+    unfinished = [result for result in results if not (result.metrics or {}).get("done") and not stopped_early]
+    if unfinished:
+        raise KeyboardInterrupt
+
+
+def _collect(results: tune.ResultGrid, stage: Stage, settings: ExperimentSettings) -> list[TrialOutcome]:
+    """Copy every trial's last checkpoint out of Tune's folder, under a name that people can read."""
+    outcomes: list[TrialOutcome] = []
+    for result in results:
+        assert result.checkpoint is not None and result.metrics is not None
+        varied = {name: _at(result.config["experiment"], name) for name in (settings.search.space if settings.search else {})}
+        name = _unique(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
+        target = stage.directory / _CHECKPOINTS / name
+        with result.checkpoint.as_directory() as source:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target)
+        outcomes.append(
+            TrialOutcome(
+                name=name,
+                trial_id=result.metrics["trial_id"],
+                varied=varied,
+                best_score=result.metrics["best_score"],
+                best_env_steps=result.metrics["best_env_steps"],
+                policy=target / BEST_POLICY,
+                checkpoint=target,
+                curve=read_json(target / RECORD)["curve"],
+            )
+        )
+    return outcomes
+
+
+def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
+    """A name from the curriculum and whatever else the trial was given, fit for a folder."""
+    curriculum = experiment["curriculum"]
+    numbers = {"fixed": ("q",), "linear": ("q_max",), "adaptive": ("beta", "kappa")}[curriculum["type"]]
+    parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
+    for name, value in varied.items():
+        if not name.startswith("curriculum") and not isinstance(value, Mapping | list):
+            parts.append(f"{name.rpartition('.')[2]}={value:.3g}" if isinstance(value, float) else f"{name.rpartition('.')[2]}={value}")
+    return " ".join(parts).replace("/", "_")
+
+
+def _unique(name: str, taken: list[str]) -> str:
+    number, candidate = 2, name
+    while candidate in taken:
+        number, candidate = number + 1, f"{name} #{number}"
+    return candidate
+
+
+def _at(tree: Any, name: str) -> Any:
+    for part in name.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _as_json(outcome: TrialOutcome) -> dict[str, Any]:
+    names = ("name", "trial_id", "varied", "best_score", "best_env_steps")
+    return {name: getattr(outcome, name) for name in names}
+
+

@@ -1,0 +1,133 @@
+"""Stage: offline pretraining to an RLlib checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import LEARNER_RESULTS
+
+from afrl_ray.algorithms import TD3BCConfig, load_module
+from afrl_ray.datasets import Transitions, observation_statistics
+from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.evaluation.evaluate import evaluate
+from afrl_ray.evaluation.statistics import score_column
+from afrl_ray.networks import Policy, load_policy_file, save_policy_file
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.data import make_data
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.pipeline.training import Training, crosses
+from afrl_ray.rollouts import LocalRollouts
+from afrl_ray.seeding import derive_seed
+
+_CHECKPOINT = "checkpoint"
+_POLICY = "policy.safetensors"
+_UPDATES_PER_ITERATION = 500
+
+
+def pretrain_stage(experiment: Experiment, data: Stage) -> Stage:
+    return experiment.stage("pretrain", {"pretrain"}, {"data": data.key})
+
+
+def offline_checkpoint(stage: Stage) -> Path:
+    """The RLlib checkpoint that `Algorithm.from_checkpoint` loads."""
+    return Training.saved_algorithm(stage.directory / _CHECKPOINT)
+
+
+def offline_policy(stage: Stage) -> Policy:
+    return load_policy_file(stage.directory / _POLICY)[0]
+
+
+def offline_networks(stage: Stage) -> dict[str, torch.Tensor]:
+    """Networks and normaliser to start fine-tuning from."""
+    return dict(load_module(offline_checkpoint(stage)).state_dict())
+
+
+def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
+    """Pretrain on the configured data, from the last checkpoint if interrupted before; returns the data too."""
+    data, transitions = make_data(experiment)
+    stage, settings = pretrain_stage(experiment, data), experiment.settings
+    if stage.finished():
+        say(f"pretrain: kept, {stage.directory}")
+        return stage, transitions
+    stage.begin()
+    connect(settings.runtime)
+    training = _start_or_resume(experiment, transitions, stage.directory / _CHECKPOINT)
+    parameters = settings.model_dump(mode="json", include={"pretrain", "environment", "seed"})
+    try:
+        with experiment.tracker.child_run("pretrain", parameters=parameters) as run:
+            _train(experiment, training, stage.directory / _CHECKPOINT, run)
+            policy = training.algorithm.evaluation_policy()
+            save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})
+            outputs = {"policy_hash": policy.fingerprint(), "score": training.curve[-1]["normal"]}
+            stage.finish({**outputs, "checkpoint": str(offline_checkpoint(stage))}, settings.seed)
+            run.set_tags({"afrl.checkpoint": offline_checkpoint(stage)})
+    finally:
+        training.algorithm.stop()
+    say(f"pretrain: {settings.pretrain.updates:,} updates, validation score {outputs['score']:.1f}")
+    return stage, transitions
+
+
+def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoint: Path) -> Training:
+    settings = experiment.settings
+    config = (
+        TD3BCConfig()
+        .simulation(settings.environment)
+        .training(
+            settings=settings.pretrain.algorithm,
+            replay_capacity=len(transitions),
+            updates_per_round=min(_UPDATES_PER_ITERATION, settings.pretrain.evaluation_interval),
+            torch_threads=settings.runtime.pretrain_threads,
+        )
+        .reporting(min_time_s_per_iteration=0)
+        .debugging(seed=derive_seed(settings.seed, "pretrain"), log_level="ERROR")
+    )
+    if settings.runtime.device == "cuda":
+        config.learners(num_gpus_per_learner=1)
+    algorithm = config.build_algo()
+    restored = Training.load(algorithm, checkpoint)
+    if restored:
+        return restored
+    algorithm.set_observation_statistics(*observation_statistics(transitions.observations))
+    algorithm.load_transitions(transitions.columns())
+    return Training(algorithm)
+
+
+def _train(experiment: Experiment, training: Training, checkpoint: Path, run: Any) -> None:
+    settings, algorithm = experiment.settings.pretrain, training.algorithm
+    with progress("pretrain", settings.updates, "updates") as report:
+        report.update(algorithm.step_count)
+        while algorithm.step_count < settings.updates:
+            before = algorithm.step_count
+            evaluations = before // settings.evaluation_interval + 1
+            until = min(evaluations * settings.evaluation_interval, settings.updates)
+            note = f"score {training.curve[-1]['normal']:.1f}" if training.curve else ""
+            result = training.advance(until, lambda step, note=note: report.update(step, note))
+            score = _nominal_score(experiment, algorithm.evaluation_policy())
+            training.record({"normal": score}, score)
+            losses = result[LEARNER_RESULTS][DEFAULT_MODULE_ID]
+            run.log_metrics(
+                {
+                    "score/normal": score,
+                    "loss/critic": losses.get("critic_loss"),
+                    "loss/actor": losses.get("actor_loss"),
+                    "value/q_mean": losses.get("q_value_mean"),
+                },
+                step=algorithm.step_count,
+            )
+            due = crosses(settings.checkpoint_interval, before, algorithm.step_count)
+            if due or algorithm.step_count >= settings.updates:
+                training.save_atomically(checkpoint)
+
+
+def _nominal_score(experiment: Experiment, policy: Policy) -> float:
+    settings = experiment.settings
+    plan = EvaluationPlan(
+        settings.seed, "validation", settings.pretrain.evaluation_episodes, policy.action_size, epsilon=0.0
+    )
+    runner = LocalRollouts(policy, settings.environment)
+    rows = evaluate(runner, [plan.under("normal")], policy="offline", robot=experiment.robot)
+    return float(np.mean(rows[score_column(rows)]))

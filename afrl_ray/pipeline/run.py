@@ -1,0 +1,75 @@
+"""The whole experiment, stage after stage."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import yaml
+
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.attack import attack
+from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
+from afrl_ray.pipeline.pretrain import pretrain
+from afrl_ray.pipeline.progress import say
+
+StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The stages that were run or kept; later ones are None where the run ended before them."""
+
+    experiment: Experiment
+    pretrain: Stage
+    attack: Stage | None = None
+    finetune: Stage | None = None
+    evaluation: Stage | None = None
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """{policy: {condition: {mean, se, n}}} of the evaluation."""
+        return read_summary(self.evaluation) if self.evaluation else None
+
+
+def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation") -> Finished:
+    """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint."""
+    experiment = Experiment(settings)
+    config_file = experiment.directory / "config.yaml"
+    experiment.directory.mkdir(parents=True, exist_ok=True)
+    config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    with experiment.tracker.parent_run(settings.model_dump(mode="json")) as run:
+        run.log_artifact(config_file)
+        return _run_stages(experiment, until)
+
+
+def _run_stages(experiment: Experiment, until: StageName) -> Finished:
+    pretrained, transitions = pretrain(experiment)
+    done = Finished(experiment, pretrained)
+    if until == "pretrain":
+        return done
+    attacked = attack(experiment, pretrained)
+    done = Finished(experiment, pretrained, attacked)
+    if until == "attack":
+        return done
+    finetuned = finetune(experiment, pretrained, attacked, transitions)
+    done = Finished(experiment, pretrained, attacked, finetuned)
+    if until == "finetune":
+        return done
+    evaluated = evaluate_experiment(experiment, pretrained, attacked, finetuned)
+    return Finished(experiment, pretrained, attacked, finetuned, evaluated)
+
+
+def report(finished: Finished) -> None:
+    """Say what came out, and where it lies."""
+    if finished.finetune is None:
+        return
+    name = best_trial(finished.finetune)
+    best = next(outcome for outcome in trial_outcomes(finished.finetune) if outcome.name == name)
+    if finished.evaluation:
+        say((finished.evaluation.directory / TABLE).read_text())
+        say(f"scores and curves: {finished.evaluation.directory} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
+    say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
+    say(f"its policy: {best.policy}")
+    say(f"MLflow: {finished.experiment.tracker.uri} (see it with `afrl ui`)")

@@ -1,0 +1,187 @@
+"""One fine-tuning trial: adversarial TD3 from the offline checkpoint, evaluated and steered at fixed intervals."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EPISODE_RETURN_MEAN, LEARNER_RESULTS
+
+from afrl_ray.algorithms import TD3Config, hand_over
+from afrl_ray.attacks import AttackBank, BankClient, BankSource
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.curriculum.schedules import CurriculumState, initial_state
+from afrl_ray.datasets import Transitions
+from afrl_ray.envs import find_robot
+from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.evaluation.evaluate import evaluate
+from afrl_ray.evaluation.statistics import mixture_score, score_column
+from afrl_ray.networks import save_policy_file
+from afrl_ray.pipeline.artifacts import read_json, write_json
+from afrl_ray.pipeline.training import Training
+from afrl_ray.rollouts import LocalRollouts
+from afrl_ray.seeding import derive_seed
+
+STEPS_PER_ROUND = 100
+LATEST_POLICY = "latest.safetensors"
+_CURRICULUM = "curriculum.json"
+_LOSSES = ("critic_loss", "actor_loss", "q_value_mean")
+
+
+@dataclass(frozen=True)
+class TrialInputs:
+    """What all trials of a sweep start from; lives once in the object store."""
+
+    transitions: Transitions
+    pretrained: dict[str, torch.Tensor]
+    validation_bank: AttackBank
+    client: BankClient
+    """Of the actor that holds the training bank and every trial's q."""
+    epsilon: float
+
+
+class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
+    """Tune trial whose every step is: train for one interval, evaluate, report.
+
+    The first step reports the hand-over itself, at 0 environment steps. `config["experiment"]` is the trial's whole
+    resolved experiment.
+    """
+
+    def setup(self, config: dict[str, Any], inputs: TrialInputs) -> None:  # type: ignore[override]
+        self._settings = ExperimentSettings.model_validate(config["experiment"])
+        self._inputs = inputs
+        self._robot = find_robot(self._settings.environment.id)
+        self._source = BankSource(
+            inputs.client,
+            self.trial_id,
+            self._settings.perturbation.condition,
+            initial_state(self._settings.curriculum),
+        )
+        algorithm = trial_algorithm_config(self._settings, self._source).build_algo()
+        hand_over(inputs.pretrained, algorithm)
+        offline = offline_share(inputs.transitions, self._settings)
+        if len(offline):
+            algorithm.load_transitions(offline.columns())
+        self._training = Training(algorithm)
+        self._inputs.client.set_state(self.trial_id, self._source.last_state)
+
+    def step(self) -> dict[str, Any]:
+        finetune = self._settings.finetune
+        state = self._source.snapshot() and self._source.last_state
+        result: Mapping[str, Any] = {}
+        speed = float("nan")
+        if self._training.curve:
+            before, started = self._training.algorithm.step_count, time.perf_counter()
+            until = min(len(self._training.curve) * finetune.evaluation_interval, finetune.steps)
+            result = self._training.advance(until)
+            speed = (self._training.algorithm.step_count - before) / (time.perf_counter() - started)
+        scores = self._validation_scores()
+        row = {"env_steps": self._training.algorithm.step_count, **scores, "q": state.q, "average": state.average}
+        self._training.record(row, scores["mean"])
+        best = self._training.best
+        assert best is not None
+        return {
+            "env_steps": row["env_steps"],
+            "score": scores,
+            "score_mean": scores["mean"],
+            "best_score": best.score,
+            "best_env_steps": best.step,
+            "q": state.q,
+            "smoothed_score": state.average,
+            "curriculum": asdict(state),
+            "curriculum_score": self._curriculum_score(scores, state) / 100.0,
+            "total_evaluations": -(-finetune.steps // finetune.evaluation_interval),
+            "steps_per_second": speed,
+            **_training_metrics(result),
+            "done": row["env_steps"] >= finetune.steps,
+        }
+
+    def _validation_scores(self) -> dict[str, float]:
+        """Mean score under each condition and over all of them, on validation episodes and the validation bank."""
+        policy = self._training.algorithm.evaluation_policy()
+        plan = EvaluationPlan(
+            self._settings.seed,
+            "validation",
+            self._settings.finetune.validation_episodes,
+            policy.action_size,
+            self._inputs.epsilon,
+        )
+        bank = self._inputs.validation_bank.deltas
+        episodes = [plan.under(condition, bank=bank) for condition in ("normal", "random", "adversarial")]
+        rows = evaluate(LocalRollouts(policy, self._settings.environment), episodes, policy="trial", robot=self._robot)
+        means = rows.groupby("condition")[score_column(rows)].mean()
+        return {**{str(name): float(mean) for name, mean in means.items()}, "mean": float(means.mean())}
+
+    def _curriculum_score(self, scores: Mapping[str, float], state: CurriculumState) -> float:
+        wanted = getattr(self._settings.curriculum, "score", "mixture")
+        if wanted == "mixture":
+            return mixture_score(scores, self._settings.perturbation.condition, state.q)
+        return scores[wanted]
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Everything: networks, optimizers, replay, generators, learning curve, best policy and curriculum."""
+        directory = Path(checkpoint_dir)
+        self._training.save(directory)
+        save_policy_file(self._training.algorithm.evaluation_policy(), directory / LATEST_POLICY)
+        self._source.snapshot()  # the curriculum has moved since the result was reported
+        write_json(directory / _CURRICULUM, asdict(self._source.last_state))
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        directory = Path(checkpoint_dir)
+        training = Training.load(self._training.algorithm, directory)
+        if training is None:
+            raise FileNotFoundError(f"no trial checkpoint in {directory}")
+        self._training = training
+        self._source.last_state = CurriculumState(**read_json(directory / _CURRICULUM))
+        self._inputs.client.set_state(self.trial_id, self._source.last_state)
+
+    def cleanup(self) -> None:
+        self._training.algorithm.stop()
+
+
+def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> TD3Config:
+    """The RLlib configuration of a fine-tuning trial."""
+    finetune, runtime = settings.finetune, settings.runtime
+    runners = max(runtime.num_env_runners, 1)
+    config = (
+        TD3Config()
+        .simulation(settings.environment)
+        .training(
+            settings=finetune.algorithm,
+            perturbation_source=source,
+            replay_capacity=finetune.replay_capacity,
+        )
+        .env_runners(
+            num_env_runners=runtime.num_env_runners,
+            num_envs_per_env_runner=finetune.num_envs,
+            rollout_fragment_length=max(STEPS_PER_ROUND // (finetune.num_envs * runners), 1),
+        )
+        .reporting(
+            min_sample_timesteps_per_iteration=min(1000, finetune.evaluation_interval), min_time_s_per_iteration=0
+        )
+        .debugging(seed=derive_seed(settings.seed, "finetune"), log_level="ERROR")
+    )
+    if runtime.device == "cuda":
+        config.learners(num_gpus_per_learner=1)
+    return config
+
+
+def offline_share(transitions: Transitions, settings: ExperimentSettings) -> Transitions:
+    """The uniformly drawn part of the offline data that the replay starts with."""
+    count = round(settings.finetune.offline_ratio * len(transitions))
+    if count == len(transitions):
+        return transitions
+    generator = np.random.default_rng(derive_seed(settings.seed, "finetune", "offline_share"))
+    return transitions.subset(np.sort(generator.choice(len(transitions), size=count, replace=False)))
+
+
+def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    learner = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
+    metrics = {name: float(learner[name]) for name in _LOSSES if name in learner}
+    episode_return = result.get(ENV_RUNNER_RESULTS, {}).get(EPISODE_RETURN_MEAN)
+    return metrics if episode_return is None else {**metrics, "episode_return_mean": float(episode_return)}
