@@ -211,5 +211,3 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
         return [(COMPONENT_RL_MODULE, self.module)]
-
-

@@ -14,9 +14,7 @@ def has_bfloat16_instructions(device: torch.device) -> bool:
     return any(probe() for probe in probes if probe is not None)
 
 
-def matrix_product_precision(
-    mode: Literal["auto", "on", "off"], device: torch.device
-) -> AbstractContextManager[None]:
+def matrix_product_precision(mode: Literal["auto", "on", "off"], device: torch.device) -> AbstractContextManager[None]:
     """The autocast region of one update; weights, targets and losses stay float32."""
     enabled = mode == "on" or (mode == "auto" and has_bfloat16_instructions(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

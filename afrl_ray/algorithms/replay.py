@@ -1,6 +1,5 @@
 """A replay of packed rows: one gather fetches whole minibatches."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +94,7 @@ class ColumnarReplay(Checkpointable):
         indices = torch.randint(self._size, (num_batches * batch_size,), generator=generator, device=self._rows.device)
         return self._rows.index_select(0, indices).view(num_batches, batch_size, self.width)
 
-    def get_state(self, components: Any = None, *, not_components: Any = None, **_: Any) -> dict[str, int]:
+    def get_state(self, *_: Any, **__: Any) -> dict[str, int]:
         return {"position": self._position, "size": self._size, "capacity": self.capacity}
 
     def set_state(self, state: dict[str, int]) -> None:
@@ -110,7 +109,7 @@ class ColumnarReplay(Checkpointable):
         temporary = Path(saved) / f".{_ROWS_FILE}"
         with temporary.open("wb") as file:
             np.save(file, self._rows[: self._size].cpu().numpy())
-        os.replace(temporary, Path(saved) / _ROWS_FILE)
+        temporary.replace(Path(saved) / _ROWS_FILE)
         return saved
 
     def restore_from_path(self, path: Any, *, component: str | None = None, filesystem: Any = None, **_: Any) -> None:

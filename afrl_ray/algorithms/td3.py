@@ -96,9 +96,7 @@ class TD3Rule(TwinDelayedRule):
     ) -> None:
         super().__init__(module, settings, optimizers)
         self._move_average = (
-            Polyak(
-                module.average_actor.parameters(), self._actor.parameters(), 1.0 - settings.policy_average_decay
-            )
+            Polyak(module.average_actor.parameters(), self._actor.parameters(), 1.0 - settings.policy_average_decay)
             if module.keeps_average
             else None
         )
@@ -113,7 +111,7 @@ class TD3Rule(TwinDelayedRule):
             self._move_average()
         return loss
 
-    def _actor_loss(self, q_values: Tensor, policy_actions: Tensor, batch: Batch) -> td3.ActorLoss:
+    def _actor_loss(self, q_values: Tensor, *_: object) -> td3.ActorLoss:
         return td3.actor_loss(q_values, normalize=self._settings.normalize_actor_loss)
 
 

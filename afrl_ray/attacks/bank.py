@@ -76,12 +76,12 @@ class AttackBank:
             seeds=self.seeds,
             manifest=np.array(json.dumps(self.manifest())),
         )
-        os.replace(temporary, path)
+        temporary.replace(path)
         readable = path.with_suffix(".json")
         temporary = readable.with_name(f".{readable.name}.{os.getpid()}")
         created = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
-        os.replace(temporary, readable)
+        temporary.replace(readable)
 
     @classmethod
     def load(cls, path: Path) -> "AttackBank":

@@ -65,7 +65,8 @@ class BankClient:
 
     def set_state(self, trial_id: str, state: CurriculumState) -> bool:
         """Set the trial's curriculum state; False, with a warning, where the actor cannot be reached."""
-        return self._ask(lambda actor: actor.set_state.remote(trial_id, state), f"set q of trial {trial_id}") is not None
+        version = self._ask(lambda actor: actor.set_state.remote(trial_id, state), f"set q of trial {trial_id}")
+        return version is not None
 
     def fetch_bank(self) -> AttackBank | None:
         """The bank as the actor has it."""

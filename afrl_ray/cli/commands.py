@@ -134,12 +134,11 @@ def _run_until(arguments: argparse.Namespace, stage: "StageName") -> None:
     from afrl_ray.pipeline.run import report, run_experiment
 
     finished = run_experiment(settings, until=stage)
-    if not arguments.json:
-        report(finished)
-        return
-    stages = {name: getattr(finished, name) for name in ("pretrain", "attack", "finetune", "evaluation")}
-    directories = {name: stage.directory for name, stage in stages.items() if stage is not None}
-    _report({"output": settings.output_directory, "stages": directories, "summary": finished.summary}, as_json=True)
+    report(finished)
+    if arguments.json:
+        stages = {name: getattr(finished, name) for name in ("pretrain", "attack", "finetune", "evaluation")}
+        directories = {name: stage.directory for name, stage in stages.items() if stage is not None}
+        _report(finished.summary or directories, as_json=True)
 
 
 def _experiment(arguments: argparse.Namespace) -> "ExperimentSettings":
@@ -181,9 +180,9 @@ def _refuse(arguments: argparse.Namespace, *options: str) -> None:
 
 
 def _report(result: Mapping[str, Any], as_json: bool) -> None:
-    """The result on standard output: JSON, or one `name: value` line for each entry."""
+    """The result on standard output: JSON in one line, or one `name: value` line for each entry."""
     if as_json:
-        print(json.dumps(result, indent=2, default=str))
+        print(json.dumps(result, default=str))
         return
     for name, value in result.items():
         print(f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from afrl_ray.config import CurriculumSettings
 from afrl_ray.curriculum.schedules import CurriculumState, next_state
 
 logger = logging.getLogger(__name__)
+_STATE_FIELDS = tuple(field.name for field in fields(CurriculumState))
 _SETTINGS: TypeAdapter[CurriculumSettings] = TypeAdapter(CurriculumSettings)
 
 
@@ -24,10 +26,10 @@ class CurriculumBoard(Protocol):
 class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
     """Moves each trial's q by the trial's own curriculum before its next step, then lets `base` decide about the trial.
 
-    A result must carry `curriculum` ({q, average, evaluations}, the state it was made under), `curriculum_score`
-    (S_k) and `total_evaluations` (K); the settings are `trial.config["experiment"]["curriculum"]`. No state is kept
-    here: it travels in results and in the trial's checkpoints, so that a restored, cloned or restarted trial goes on
-    from its own.
+    A result must carry `curriculum` ({q, average, evaluations}, the state it was made under; Tune hands it over
+    flattened), `curriculum_score` (S_k) and `total_evaluations` (K); the settings are
+    `trial.config["experiment"]["curriculum"]`. No state is kept here: it travels in results and in the trial's
+    checkpoints, so that a restored, cloned or restarted trial goes on from its own.
 
     A board that cannot be reached never ends the sweep: q stays, and a warning is logged. q is set before `base` is
     asked, because population-based training saves a checkpoint inside its own `on_trial_result`.
@@ -54,7 +56,7 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
     def _advance(self, trial: Trial, result: Mapping[str, Any]) -> None:
         try:
             settings = _SETTINGS.validate_python(trial.config["experiment"]["curriculum"])
-            state = CurriculumState(**result["curriculum"])
+            state = CurriculumState(**{name: result[f"curriculum/{name}"] for name in _STATE_FIELDS})
             following = next_state(settings, state, result["curriculum_score"], result["total_evaluations"])
             self._board.set_state(trial.trial_id, following)
         except Exception:

@@ -45,7 +45,7 @@ class EnvPoolVectorEnv:
 
     def reset(self, env_ids: IntArray | None = None) -> FloatArray:
         observations, _ = self._envs.reset(self._all_ids if env_ids is None else env_ids)
-        return observations.astype(np.float32)
+        return np.asarray(observations, dtype=np.float32)
 
     def step(self, actions: FloatArray, env_ids: IntArray | None = None) -> StepResult:
         observations, rewards, terminations, truncations, _ = self._envs.step(

@@ -51,4 +51,4 @@ class GymnasiumVectorEnv:
 
     def close(self) -> None:
         for env in self._envs:
-            env.close()
+            env.close()  # type: ignore[no-untyped-call]

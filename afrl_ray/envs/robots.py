@@ -21,8 +21,10 @@ class Robot:
 
     def normalized_score(self, returns: ArrayLike) -> NDArray[np.float64]:
         """100 (R − R_random) / (R_expert − R_random), D4RL's normalised score, elementwise."""
-        return 100.0 * (np.asarray(returns, dtype=np.float64) - self.random_return) / (
-            self.expert_return - self.random_return
+        return (
+            100.0
+            * (np.asarray(returns, dtype=np.float64) - self.random_return)
+            / (self.expert_return - self.random_return)
         )
 
 

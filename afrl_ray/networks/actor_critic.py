@@ -1,6 +1,7 @@
 """Actor, critic and observation normaliser."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ def multilayer_perceptron(input_size: int, hidden_sizes: Sequence[int], output_s
     """Linear layers with ReLU between them."""
     sizes = [input_size, *hidden_sizes]
     layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], output_size))
 

@@ -75,7 +75,7 @@ def save_policy_file(policy: Policy, path: Path, record: Mapping[str, Any] | Non
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(serialize_tensors(tensors, metadata))
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:

@@ -26,7 +26,7 @@ def draw_deltas(
     bank: FloatArray | None,
     generator: np.random.Generator,
 ) -> FloatArray:
-    """One δ for each of `count` episodes, (count, A): zero, or with probability `q` a draw of the condition (eq. 8, 12).
+    """One δ for each of `count` episodes, (count, A): with probability `q` a draw of the condition, else 0 (eq. 8, 12).
 
     normal is always zero, random draws U[−ε, ε] per joint, adversarial a uniform member of `bank` (K, A).
 

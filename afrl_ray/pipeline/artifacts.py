@@ -24,7 +24,7 @@ def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content, indent=2, sort_keys=False, default=str) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -37,8 +37,8 @@ def replace_directory(temporary: Path, final: Path) -> None:
     previous = final.with_name(f".{final.name}.previous")
     shutil.rmtree(previous, ignore_errors=True)
     if final.exists():
-        os.replace(final, previous)
-    os.replace(temporary, final)
+        final.replace(previous)
+    temporary.replace(final)
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -46,7 +46,7 @@ def recover_directory(final: Path) -> Path | None:
     """`final`, put back first if a kill came between the two renames of `replace_directory`; None if never written."""
     previous = final.with_name(f".{final.name}.previous")
     if not final.exists() and previous.exists():
-        os.replace(previous, final)
+        previous.replace(final)
     return final if final.exists() else None
 
 
@@ -112,7 +112,7 @@ class Stage:
         if self.directory.exists():
             owner = (started or {}).get("key", "unknown")[:8]
             aside = self.directory.with_name(f"{self.directory.name}.replaced-{owner}-{int(time.time())}")
-            os.replace(self.directory, aside)
+            self.directory.replace(aside)
         write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})
         return False
 

@@ -1,9 +1,13 @@
 """Stage: the attack banks for training, validation and evaluation, made against the pretrained policy."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank
 from afrl_ray.attacks.search import search_bank
+from afrl_ray.config import EnvironmentSettings, ExperimentSettings
+from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
@@ -52,7 +56,8 @@ def attack(experiment: Experiment, pretrain: Stage) -> Stage:
             run.log_artifact(path.with_suffix(".json"))
         stage.finish(outputs, settings.seed)
     worst = load_bank(stage, "training").fitness.mean()
-    say(f"attack: {sum(sizes.values())} searches at epsilon {experiment.epsilon:g}, mean return {worst:.0f} under attack")
+    count = sum(sizes.values())
+    say(f"attack: {count} searches at epsilon {experiment.epsilon:g}, mean return {worst:.0f} under attack")
     return stage
 
 
@@ -73,3 +78,36 @@ def make_bank(experiment: Experiment, policy: Policy, purpose: str, count: int) 
     return AttackBank.from_results(
         results, epsilon=experiment.epsilon, environment=settings.environment.id, policy_hash=policy.fingerprint()
     )
+
+
+def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Path | None) -> dict[str, Any]:
+    """Attack any checkpoint of ours by `settings.attack.training_bank` searches; returns the bank's manifest and δ.
+
+    Writes the bank to `output` when it is given.
+
+    Raises:
+        FileNotFoundError, HandoverError, PolicyFileError: there is no policy of ours at `checkpoint`.
+        ValueError: it is for another robot.
+    """
+    policy = load_policy(checkpoint)
+    check_fits(policy, settings.environment, str(checkpoint))
+    connect(settings.runtime)
+    bank = make_bank(Experiment(settings), policy, "checkpoint", settings.attack.training_bank)
+    if output is not None:
+        bank.save(output)
+    return {**bank.manifest(), "deltas": bank.deltas.tolist(), "file": str(output) if output else None}
+
+
+def check_fits(policy: Policy, environment: EnvironmentSettings, name: str) -> None:
+    """
+    Raises:
+        ValueError: `policy`, called `name`, has other observations or actions than the environment.
+    """
+    env = make_vector_env(environment, [0])
+    sizes = env.observation_space.shape[0], env.action_space.shape[0]
+    env.close()
+    if (policy.observation_size, policy.action_size) != sizes:
+        raise ValueError(
+            f"{name} takes {policy.observation_size} observations and gives {policy.action_size} actions, but "
+            f"{environment.id} has {sizes[0]} and {sizes[1]}; give the environment it was trained in"
+        )

@@ -16,6 +16,7 @@ def connect(runtime: RuntimeSettings) -> None:
     """
     if ray.is_initialized():
         return
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
     address = runtime.address or os.environ.get("RAY_ADDRESS")
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:

@@ -1,13 +1,14 @@
 """Stage: every policy of the experiment under every condition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import EnvironmentSettings, EvaluationSettings
+from afrl_ray.config import EnvironmentSettings, EvaluationSettings, ExperimentSettings
 from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
@@ -16,7 +17,7 @@ from afrl_ray.evaluation.statistics import Summary, summarise
 from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.pipeline.artifacts import Stage, read_json
-from afrl_ray.pipeline.attack import load_bank, make_bank
+from afrl_ray.pipeline.attack import check_fits, load_bank, make_bank
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
@@ -63,13 +64,55 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
         curves = learning_curves_table(outcomes)
         curves.to_csv(stage.directory / "curves.csv", index=False)
-        save_figure(learning_curves(curves, offline, title=settings.name), stage.directory / CURVES)
+        label = "Normalised score (expert = 100)" if experiment.robot else "Return"
+        figure = learning_curves(curves, offline, title=settings.name, score_label=label)
+        save_figure(figure, stage.directory / CURVES)
         for name in (f"{SCORES}.parquet", f"{SCORES}.csv", SUMMARY, TABLE, CURVES, "curves.csv"):
             run.log_artifact(stage.directory / name)
         run.log_metrics(_flat(summary), step=0)
     _log_to_trials(experiment, finetune, summary)
     stage.finish({"summary": summary, "best": best_trial(finetune)}, settings.seed)
     return stage
+
+
+def evaluate_checkpoints(
+    checkpoints: Sequence[Path], settings: ExperimentSettings, bank: Path | None, output: Path | None
+) -> Summary:
+    """Measure any checkpoints of ours side by side; without a bank the adversarial condition is left out.
+
+    Writes the result files into `output` when it is given.
+
+    Raises:
+        FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
+        ValueError: a policy is for another robot.
+    """
+    experiment = Experiment(settings)
+    policies = dict(zip(_short_names(checkpoints), map(load_policy, checkpoints), strict=True))
+    for name, policy in policies.items():
+        check_fits(policy, settings.environment, name)
+    evaluation = settings.evaluation
+    if bank is None:
+        say("no --bank given: the adversarial condition is left out (make one with `afrl attack CHECKPOINT`)")
+        conditions = tuple(condition for condition in evaluation.conditions if condition != "adversarial")
+        evaluation = evaluation.model_copy(update={"conditions": conditions})
+    connect(settings.runtime)
+    scores = measure(
+        policies,
+        settings.environment,
+        evaluation,
+        bank=AttackBank.load(bank) if bank else None,
+        adaptive_banks={},
+        epsilon=experiment.epsilon,
+        seed=settings.seed,
+        workers=settings.runtime.attack_workers,
+    )
+    return write_results(scores, output) if output else summarise(scores)
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path, or the whole path where that would not tell them apart."""
+    names = [path.stem for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def measure(
@@ -119,9 +162,7 @@ def read_summary(stage: Stage) -> dict[str, Any]:
     return dict(read_json(stage.directory / SUMMARY))
 
 
-def _adaptive_banks(
-    experiment: Experiment, policies: Mapping[str, Policy], stage: Stage
-) -> dict[str, AttackBank]:
+def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stage: Stage) -> dict[str, AttackBank]:
     """A fresh attack on each policy, kept in the stage's directory as it is found."""
     banks = {}
     for name, policy in policies.items():

@@ -79,7 +79,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
         TrialProgress.attach(report)
         results = tuner.fit()
     _raise_unless_complete(results, settings)
-    outcomes = _collect(results, stage, settings)
+    outcomes = _collect(results, stage)
     best = max(outcomes, key=lambda outcome: outcome.best_score)
     stage.finish({"trials": [_as_json(outcome) for outcome in outcomes], "best": best.name}, settings.seed)
     say(
@@ -135,31 +135,32 @@ def trial_count(settings: ExperimentSettings) -> int:
 
 
 def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
-    """Tune's view of the search: the resolved experiment with the searched settings left open."""
-    experiment = settings.model_dump(mode="json", exclude={"search"})
-    search = settings.search
-    for name, dimension in (search.space if search else {}).items():
-        *parents, leaf = name.split(".")
-        section = experiment
-        for parent in parents:
-            section = section[parent]
-        if isinstance(dimension, Uniform):
-            section[leaf] = tune.uniform(*dimension.uniform)
-        elif isinstance(dimension, LogUniform):
-            section[leaf] = tune.loguniform(*dimension.loguniform)
-        else:
-            assert isinstance(dimension, Choice) and search is not None
-            values = [_resolved(settings, name, value) for value in dimension.choice]
-            section[leaf] = tune.grid_search(values) if search.method == "grid" else tune.choice(values)
-    return {"experiment": experiment}
+    """Tune's view of the search: `varied`, the searched settings by dotted name, and `experiment`, what follows.
+
+    The resolved experiment is made after Tune has chosen: a section that is searched as a whole, or a `type`, brings
+    the defaults that belong to it.
+    """
+    dimensions = settings.search.space if settings.search else {}
+    grid = settings.search is not None and settings.search.method == "grid"
+    base = settings.model_copy(update={"search": None})
+
+    def resolve(spec: Any) -> dict[str, Any]:
+        return with_settings(base, spec.config.get("varied", {})).model_dump(mode="json")
+
+    return {
+        "varied": {name: _tune_dimension(dimension, grid) for name, dimension in dimensions.items()},
+        "experiment": tune.sample_from(resolve),
+    }
 
 
-def _resolved(settings: ExperimentSettings, name: str, value: Any) -> Any:
-    """`value` as the experiment's own dump shows it: a section given in part is filled with its defaults."""
-    resolved: Any = with_settings(settings, {name: value}).model_dump(mode="json")
-    for part in name.split("."):
-        resolved = resolved[part]
-    return resolved
+def _tune_dimension(dimension: Choice | Uniform | LogUniform, grid: bool) -> Any:
+    match dimension:
+        case Uniform(uniform=(low, high)):
+            return tune.uniform(low, high)
+        case LogUniform(loguniform=(low, high)):
+            return tune.loguniform(low, high)
+        case Choice(choice=values):
+            return tune.grid_search(list(values)) if grid else tune.choice(list(values))
 
 
 def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
@@ -223,12 +224,13 @@ def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSetting
         raise KeyboardInterrupt
 
 
-def _collect(results: tune.ResultGrid, stage: Stage, settings: ExperimentSettings) -> list[TrialOutcome]:
+def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
     """Copy every trial's last checkpoint out of Tune's folder, under a name that people can read."""
     outcomes: list[TrialOutcome] = []
     for result in results:
-        assert result.checkpoint is not None and result.metrics is not None
-        varied = {name: _at(result.config["experiment"], name) for name in (settings.search.space if settings.search else {})}
+        assert result.checkpoint is not None
+        assert result.metrics is not None
+        varied = result.config["varied"]
         name = _unique(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
         target = stage.directory / _CHECKPOINTS / name
         with result.checkpoint.as_directory() as source:
@@ -256,7 +258,8 @@ def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
     parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
     for name, value in varied.items():
         if not name.startswith("curriculum") and not isinstance(value, Mapping | list):
-            parts.append(f"{name.rpartition('.')[2]}={value:.3g}" if isinstance(value, float) else f"{name.rpartition('.')[2]}={value}")
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            parts.append(f"{name.rpartition('.')[2]}={shown}")
     return " ".join(parts).replace("/", "_")
 
 
@@ -267,14 +270,6 @@ def _unique(name: str, taken: list[str]) -> str:
     return candidate
 
 
-def _at(tree: Any, name: str) -> Any:
-    for part in name.split("."):
-        tree = tree[part]
-    return tree
-
-
 def _as_json(outcome: TrialOutcome) -> dict[str, Any]:
     names = ("name", "trial_id", "varied", "best_score", "best_env_steps")
     return {name: getattr(outcome, name) for name in names}
-
-

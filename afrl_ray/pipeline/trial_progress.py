@@ -27,5 +27,5 @@ class TrialProgress(Callback):
         if self._report is None:
             return
         done = sum(int((other.last_result or {}).get("env_steps", 0)) for other in trials if other is not trial)
-        shown = f"{trial.trial_id}: score {result['score_mean']:.1f}, best {result['best_score']:.1f}, q {result['q']:.2f}"
-        self._report.update(done + int(result["env_steps"]), shown)
+        shown = f"score {result['score_mean']:.1f}, best {result['best_score']:.1f}, q {result['q']:.2f}"
+        self._report.update(done + int(result["env_steps"]), f"{trial.trial_id}: {shown}")

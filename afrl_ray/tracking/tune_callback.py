@@ -84,6 +84,4 @@ class MLflowTrialCallback(Callback):
 
 def _varied(trial: Trial) -> dict[str, Any]:
     """What the search chose for this trial, by dotted setting."""
-    return {
-        str(path).removeprefix("experiment/").replace("/", "."): value for path, value in trial.evaluated_params.items()
-    }
+    return dict(trial.config.get("varied", {}))
