@@ -6,14 +6,16 @@ import os
 import ray
 
 from afrl_ray.config import RuntimeSettings
+from afrl_ray.networks import limit_threads
 
 
 def connect(runtime: RuntimeSettings) -> None:
-    """Make Ray available; does nothing where it already is.
+    """Make Ray available, if it is not yet, and keep this process to one torch thread.
 
     Raises:
         ConnectionError: there is no cluster at `runtime.address`.
     """
+    limit_threads()
     if ray.is_initialized():
         return
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
@@ -23,4 +25,5 @@ def connect(runtime: RuntimeSettings) -> None:
         ray.init(address=address, **quiet)
     else:
         ray.init(include_dashboard=False, **quiet)
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "ray.rllib", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from afrl_ray.algorithms import TD3Config
-from afrl_ray.config import ExpertSettings
+from afrl_ray.config import ExpertSettings, RuntimeSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.artifacts import Stage, git_commit, package_versions, write_json
+from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import run_episodes
@@ -33,6 +34,7 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     # more steps continue an earlier training, so they are no part of its identity
     stage = Stage("expert", directory, settings.model_dump(mode="json", exclude={"steps", "final_episodes"}), {})
     stage.begin()
+    connect(RuntimeSettings())
     algorithm = _algorithm_config(settings).build_algo()
     training = Training.load(algorithm, directory / "checkpoint") or Training(algorithm)
     try:
