@@ -13,8 +13,6 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
-from afrl_ray.config.loading import with_settings
-from afrl_ray.config.search import Choice, LogUniform, Uniform
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.datasets import Transitions
 from afrl_ray.pipeline.artifacts import Stage, read_json
@@ -23,6 +21,7 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_networks
 from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.pipeline.search import parameter_space, trial_count, trial_name, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
 from afrl_ray.pipeline.trial_progress import TrialProgress
@@ -122,47 +121,6 @@ def learning_curves_table(outcomes: list[TrialOutcome]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def trial_count(settings: ExperimentSettings) -> int:
-    """How many trials the search makes."""
-    search = settings.search
-    if search is None:
-        return 1
-    count = search.samples
-    if search.method == "grid":
-        for dimension in search.space.values():
-            count *= len(dimension.choice) if isinstance(dimension, Choice) else 1
-    return count
-
-
-def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
-    """Tune's view of the search: `varied`, the searched settings by dotted name, and `experiment`, what follows.
-
-    The resolved experiment is made after Tune has chosen: a section that is searched as a whole, or a `type`, brings
-    the defaults that belong to it.
-    """
-    dimensions = settings.search.space if settings.search else {}
-    grid = settings.search is not None and settings.search.method == "grid"
-    base = settings.model_copy(update={"search": None})
-
-    def resolve(spec: Any) -> dict[str, Any]:
-        return with_settings(base, spec.config.get("varied", {})).model_dump(mode="json")
-
-    return {
-        "varied": {name: _tune_dimension(dimension, grid) for name, dimension in dimensions.items()},
-        "experiment": tune.sample_from(resolve),
-    }
-
-
-def _tune_dimension(dimension: Choice | Uniform | LogUniform, grid: bool) -> Any:
-    match dimension:
-        case Uniform(uniform=(low, high)):
-            return tune.uniform(low, high)
-        case LogUniform(loguniform=(low, high)):
-            return tune.loguniform(low, high)
-        case Choice(choice=values):
-            return tune.grid_search(list(values)) if grid else tune.choice(list(values))
-
-
 def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
     path = stage.directory / _TUNE
     if tune.Tuner.can_restore(str(path)):
@@ -231,7 +189,7 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
         assert result.checkpoint is not None
         assert result.metrics is not None
         varied = result.config["varied"]
-        name = _unique(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
+        name = unique_name(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
         target = stage.directory / _CHECKPOINTS / name
         with result.checkpoint.as_directory() as source:
             shutil.rmtree(target, ignore_errors=True)
@@ -249,25 +207,6 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
             )
         )
     return outcomes
-
-
-def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
-    """A name from the curriculum and whatever else the trial was given, fit for a folder."""
-    curriculum = experiment["curriculum"]
-    numbers = {"fixed": ("q",), "linear": ("q_max",), "adaptive": ("beta", "kappa")}[curriculum["type"]]
-    parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
-    for name, value in varied.items():
-        if not name.startswith("curriculum") and not isinstance(value, Mapping | list):
-            shown = f"{value:.3g}" if isinstance(value, float) else value
-            parts.append(f"{name.rpartition('.')[2]}={shown}")
-    return " ".join(parts).replace("/", "_")
-
-
-def _unique(name: str, taken: list[str]) -> str:
-    number, candidate = 2, name
-    while candidate in taken:
-        number, candidate = number + 1, f"{name} #{number}"
-    return candidate
 
 
 def _as_json(outcome: TrialOutcome) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""What the trials of a search differ in, for Tune and for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ray import tune
+
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.config.loading import with_settings
+from afrl_ray.config.search import Choice, LogUniform, Uniform
+
+
+def trial_count(settings: ExperimentSettings) -> int:
+    """How many trials the search makes."""
+    search = settings.search
+    if search is None:
+        return 1
+    count = search.samples
+    if search.method == "grid":
+        for dimension in search.space.values():
+            count *= len(dimension.choice) if isinstance(dimension, Choice) else 1
+    return count
+
+
+def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
+    """Tune's view of the search: `varied`, the searched settings by dotted name, and `experiment`, what follows.
+
+    The resolved experiment is made after Tune has chosen: a section that is searched as a whole, or a `type`, brings
+    the defaults that belong to it.
+    """
+    dimensions = settings.search.space if settings.search else {}
+    grid = settings.search is not None and settings.search.method == "grid"
+    base = settings.model_copy(update={"search": None})
+
+    def resolve(spec: Any) -> dict[str, Any]:
+        return with_settings(base, spec.config.get("varied", {})).model_dump(mode="json")
+
+    return {
+        "varied": {name: _tune_dimension(dimension, grid) for name, dimension in dimensions.items()},
+        "experiment": tune.sample_from(resolve),
+    }
+
+
+def _tune_dimension(dimension: Choice | Uniform | LogUniform, grid: bool) -> Any:
+    match dimension:
+        case Uniform(uniform=(low, high)):
+            return tune.uniform(low, high)
+        case LogUniform(loguniform=(low, high)):
+            return tune.loguniform(low, high)
+        case Choice(choice=values):
+            return tune.grid_search(list(values)) if grid else tune.choice(list(values))
+
+
+def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
+    """A name from the curriculum and whatever else the trial was given, fit for a folder."""
+    curriculum = experiment["curriculum"]
+    numbers = {"fixed": ("q",), "linear": ("q_max",), "adaptive": ("beta", "kappa")}[curriculum["type"]]
+    parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
+    others = {name: value for name, value in varied.items() if not name.startswith("curriculum")}
+    for name, value in _leaves(others):
+        shown = f"{value:.3g}" if isinstance(value, float) else value
+        parts.append(f"{name.rpartition('.')[2]}={shown}")
+    return " ".join(parts).replace("/", "_")
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        elif not isinstance(value, list):
+            yield name, value
+
+
+def unique_name(name: str, taken: Sequence[str]) -> str:
+    number, candidate = 2, name
+    while candidate in taken:
+        number, candidate = number + 1, f"{name} #{number}"
+    return candidate
