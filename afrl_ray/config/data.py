@@ -13,8 +13,10 @@ class GeneratedData(Settings):
     """`bundled` takes the robot's expert shipped with the package; otherwise the path of a policy of ours."""
     transitions: PositiveInt = 300_000
     """Number of transitions to roll out."""
-    exploration_noise: NonNegativeFloat = 0.0
-    """Standard deviation of the Gaussian added to the actions, in units of half the action range."""
+    exploration_noise: NonNegativeFloat = 0.1
+    """Standard deviation of the Gaussian added to the actions, in units of half the action range; 0 is deterministic.
+    The expert's own exploration noise is the default: deterministic episodes are so alike that a policy learned from
+    them falls as soon as it leaves their path."""
 
 
 class MinariData(Settings):

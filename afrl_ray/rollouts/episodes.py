@@ -1,0 +1,193 @@
+"""Whole episodes of one policy under fixed perturbations, many of them stepped together in one process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from afrl_ray.config import EnvironmentSettings
+from afrl_ray.envs import VectorEnv, make_vector_env
+from afrl_ray.perturbations import executed_actions
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+MAX_PARALLEL = 64
+"""Episodes stepped together: larger batches no longer amortise the policy call, and their states leave the cache."""
+
+_BATCH_MULTIPLE = 8
+"""Policy batches are padded to a multiple of this. Matrix products of very few rows take another kernel, whose last
+bits differ, and chaotic dynamics would blow that up: an episode must not depend on how many run beside it."""
+
+
+class ActingPolicy(Protocol):
+    """A deterministic policy, such as `afrl_ray.networks.Policy`."""
+
+    def act(self, observations: FloatArray) -> FloatArray:
+        """Actions (n, A) for observations (n, O)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What came out of N episodes."""
+
+    returns: NDArray[np.float64]  # (N,), undiscounted
+    lengths: IntArray  # (N,), environment steps
+
+
+@dataclass
+class _Batch:
+    """Environments opened together, and the jobs in those that still run."""
+
+    envs: VectorEnv
+    env_ids: NDArray[np.int32]  # (n,)
+    jobs: IntArray  # (n,)
+    observations: FloatArray  # (n, O)
+    deltas: FloatArray  # (n, A)
+
+    def keep(self, mask: NDArray[np.bool_]) -> None:
+        self.env_ids, self.jobs = self.env_ids[mask], self.jobs[mask]
+        self.observations, self.deltas = self.observations[mask], self.deltas[mask]
+
+
+class EpisodePool:
+    """Episodes under way; the pool refills itself from its queue as they end or are cancelled.
+
+    A job is one episode of one (seed, δ) in an environment built for it alone, so its result depends on the policy,
+    the seed and δ, and neither on the other jobs nor on when it ran. Jobs are numbered in the order of submission;
+    `returns`, `lengths` and `finished` are indexed by that number and valid at any time between two steps.
+    """
+
+    def __init__(
+        self, policy: ActingPolicy, environment: EnvironmentSettings, max_parallel: int = MAX_PARALLEL
+    ) -> None:
+        """
+        Raises:
+            ValueError: `max_parallel` is not positive.
+        """
+        if max_parallel < 1:
+            raise ValueError(f"max_parallel must be at least 1, not {max_parallel}")
+        self._policy = policy
+        self._environment = environment
+        self._max_parallel = max_parallel
+        self._seeds: IntArray = np.zeros(0, np.int64)
+        self._deltas: FloatArray | None = None  # (jobs, A)
+        self._next_job = 0
+        self._batches: list[_Batch] = []
+        self.returns: NDArray[np.float64] = np.zeros(0)  # (jobs,), so far
+        self.lengths: IntArray = np.zeros(0, np.int64)  # (jobs,), so far
+        self.finished: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (jobs,), also True where cancelled
+
+    def submit(self, seeds: ArrayLike, deltas: ArrayLike) -> IntArray:
+        """Queue one episode for each of `seeds` (n,) under `deltas` (n, A); returns the jobs' numbers (n,).
+
+        Raises:
+            ValueError: the shapes do not agree.
+        """
+        new_seeds = np.asarray(seeds, dtype=np.int64)
+        new_deltas = np.asarray(deltas, dtype=np.float32)
+        if new_seeds.ndim != 1 or new_deltas.ndim != 2 or len(new_seeds) != len(new_deltas):
+            raise ValueError(f"need seeds (N,) and deltas (N, A), not {new_seeds.shape} and {new_deltas.shape}")
+        count = len(new_seeds)
+        first = len(self._seeds)
+        self._seeds = np.concatenate([self._seeds, new_seeds])
+        self._deltas = new_deltas if self._deltas is None else np.concatenate([self._deltas, new_deltas])
+        self.returns = np.concatenate([self.returns, np.zeros(count)])
+        self.lengths = np.concatenate([self.lengths, np.zeros(count, np.int64)])
+        self.finished = np.concatenate([self.finished, np.zeros(count, np.bool_)])
+        return np.arange(first, first + count)
+
+    def cancel(self, jobs: ArrayLike) -> None:
+        """Stop `jobs` where they are, running or queued; their returns and lengths so far remain."""
+        self.finished[np.asarray(jobs, dtype=np.int64)] = True
+        self._drop_finished()
+
+    def step(self) -> bool:
+        """Advance every running episode by one step; False when there is nothing left to run."""
+        self._refill()
+        if not self._batches:
+            return False
+        observations = np.concatenate([batch.observations for batch in self._batches])
+        intended = _act(self._policy, observations)
+        start = 0
+        for batch in self._batches:
+            end = start + len(batch.jobs)
+            space = batch.envs.action_space
+            executed = executed_actions(intended[start:end], batch.deltas, space.low, space.high)
+            result = batch.envs.step(executed, batch.env_ids)
+            batch.observations = result.observations
+            self.returns[batch.jobs] += result.rewards
+            self.lengths[batch.jobs] += 1
+            self.finished[batch.jobs] = result.terminations | result.truncations
+            start = end
+        self._drop_finished()
+        return True
+
+    def _drop_finished(self) -> None:
+        for batch in self._batches:
+            running = ~self.finished[batch.jobs]
+            if not running.all():
+                batch.keep(running)
+            if not len(batch.jobs):
+                batch.envs.close()
+        self._batches = [batch for batch in self._batches if len(batch.jobs)]
+
+    def _refill(self) -> None:
+        """Open the next environments once half of the places are free: few batches, and rarely a thin one."""
+        free = self._max_parallel - sum(len(batch.jobs) for batch in self._batches)
+        if self._next_job == len(self._seeds) or 2 * free < self._max_parallel:
+            return
+        waiting = np.flatnonzero(~self.finished[self._next_job :])[:free] + self._next_job
+        self._next_job = int(waiting[-1]) + 1 if len(waiting) else len(self._seeds)
+        if not len(waiting) or self._deltas is None:
+            return
+        envs = make_vector_env(self._environment, [int(seed) for seed in self._seeds[waiting]])
+        action_size = envs.action_space.shape[0]
+        if self._deltas.shape[1] != action_size:
+            raise ValueError(f"deltas are for {self._deltas.shape[1]} joints, {self._environment.id} has {action_size}")
+        env_ids = np.arange(len(waiting), dtype=np.int32)
+        self._batches.append(_Batch(envs, env_ids, waiting, envs.reset(), self._deltas[waiting]))
+
+
+def run_episodes(
+    policy: ActingPolicy,
+    environment: EnvironmentSettings,
+    seeds: ArrayLike,
+    deltas: ArrayLike,
+    max_parallel: int = MAX_PARALLEL,
+) -> Episodes:
+    """One episode for each of `seeds` (N,) under `deltas` (N, A), with at most `max_parallel` of them at a time.
+
+    Raises:
+        ValueError: the shapes do not agree with each other or with the environment.
+    """
+    pool = EpisodePool(policy, environment, max_parallel)
+    pool.submit(seeds, deltas)
+    with single_torch_thread():
+        while pool.step():
+            pass
+    return Episodes(pool.returns, pool.lengths)
+
+
+@contextmanager
+def single_torch_thread() -> Iterator[None]:
+    """Compute with one torch thread: small batches gain nothing from more, and processes share the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _act(policy: ActingPolicy, observations: FloatArray) -> FloatArray:
+    padding = -len(observations) % _BATCH_MULTIPLE
+    if not padding:
+        return policy.act(observations)
+    padded = np.concatenate([observations, np.zeros((padding, observations.shape[1]), np.float32)])
+    return policy.act(padded)[: len(observations)]
