@@ -83,7 +83,8 @@ class ColumnarReplay(Checkpointable):
             raise ValueError(f"replay rows are {self.width} wide, got an array of shape {rows.shape}")
         rows = rows[-self.capacity :]
         head = min(len(rows), self.capacity - self._position)
-        source = torch.from_numpy(np.ascontiguousarray(rows))
+        # what comes out of Ray's object store is read-only, and torch wants it writeable
+        source = torch.from_numpy(np.require(rows, requirements=["C", "W"]))
         self._rows[self._position : self._position + head] = source[:head]
         self._rows[: len(rows) - head] = source[head:]
         self._position = (self._position + len(rows)) % self.capacity

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_FORMAT = "afrl_ray.bank/1"
 
 
 class BankFileError(ValueError):
@@ -54,7 +57,7 @@ class AttackBank:
     def manifest(self) -> dict[str, Any]:
         """What the bank is, readable beside its arrays."""
         return {
-            "format": "afrl_ray.bank/1",
+            "format": _FORMAT,
             "policy_hash": self.policy_hash,
             "environment": self.environment,
             "epsilon": self.epsilon,
@@ -97,11 +100,13 @@ class AttackBank:
             with np.load(path, allow_pickle=False) as file:
                 manifest = json.loads(str(file["manifest"]))
                 arrays = {name: file[name] for name in ("deltas", "fitness", "environment_steps", "seeds")}
-        except (KeyError, ValueError, OSError, json.JSONDecodeError) as error:
+            if manifest["format"] != _FORMAT:
+                raise ValueError(f"its format is {manifest['format']!r}, not {_FORMAT!r}")
+            return cls(
+                **arrays,
+                epsilon=manifest["epsilon"],
+                environment=manifest["environment"],
+                policy_hash=manifest["policy_hash"],
+            )
+        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise BankFileError(f"{path} is not an attack bank: {error}") from error
-        return cls(
-            **arrays,
-            epsilon=manifest["epsilon"],
-            environment=manifest["environment"],
-            policy_hash=manifest["policy_hash"],
-        )

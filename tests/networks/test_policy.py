@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from afrl_ray.networks import Policy, PolicyFileError, load_policy_file, save_policy_file
+
+LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([2.0, 1.0], np.float32)
+
+
+@pytest.fixture
+def policy() -> Policy:
+    torch.manual_seed(0)
+    policy = Policy(3, LOW, HIGH, (8, 4)).eval()
+    policy.normalizer.set_statistics([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    return policy
+
+
+@pytest.fixture
+def observations() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+
+
+def test_act_is_the_actor_on_normalised_observations(policy: Policy, observations: np.ndarray) -> None:
+    actions = policy.act(observations)
+    normalised = (torch.from_numpy(observations) - torch.tensor([1.0, 2.0, 3.0])) / torch.tensor([0.1, 0.2, 0.3])
+    with torch.no_grad():
+        np.testing.assert_allclose(actions, policy.actor(normalised).numpy(), rtol=1e-6)
+    assert actions.dtype == np.float32
+    assert actions.shape == (16, 2)
+
+
+def test_it_knows_its_sizes_and_bounds(policy: Policy) -> None:
+    assert (policy.observation_size, policy.action_size, policy.hidden_sizes) == (3, 2, (8, 4))
+    np.testing.assert_array_equal(policy.action_low, LOW)
+    np.testing.assert_array_equal(policy.action_high, HIGH)
+
+
+def test_a_saved_policy_acts_exactly_alike(policy: Policy, observations: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "policy.safetensors"
+    save_policy_file(policy, path, {"stage": "pretrain", "score": 12.5})
+    loaded, record = load_policy_file(path)
+    assert record == {"stage": "pretrain", "score": 12.5}
+    assert loaded.hidden_sizes == (8, 4)
+    assert not loaded.training
+    np.testing.assert_array_equal(loaded.act(observations), policy.act(observations))
+    assert loaded.fingerprint() == policy.fingerprint()
+
+
+def test_saving_replaces_a_file_and_leaves_nothing_else(policy: Policy, tmp_path: Path) -> None:
+    path = tmp_path / "policy.safetensors"
+    path.write_text("something old")
+    save_policy_file(policy, path)
+    assert load_policy_file(path)[1] == {}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["policy.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["actor.layers.0.weight", "actor.layers.4.bias", "normalizer.mean", "normalizer.std"])
+def test_the_fingerprint_sees_every_number(policy: Policy, name: str) -> None:
+    before = policy.fingerprint()
+    with torch.no_grad():
+        policy.state_dict()[name].view(-1)[-1] += 1e-3
+    assert policy.fingerprint() != before
+
+
+def test_the_fingerprint_sees_the_action_bounds(policy: Policy) -> None:
+    torch.manual_seed(0)
+    other = Policy(3, LOW, 2 * HIGH, (8, 4))
+    other.load_state_dict({**policy.state_dict(), **{k: v for k, v in other.state_dict().items() if "action_" in k}})
+    assert other.fingerprint() != policy.fingerprint()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no policy file at"):
+        load_policy_file(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not tensors at all", b"\x80\x04K\x01."])
+def test_a_file_of_another_kind_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(PolicyFileError, match="not a safetensors file"):
+        load_policy_file(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_tensors_of_somebody_else_are_refused(metadata: dict[str, str] | None, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata)
+    with pytest.raises(PolicyFileError, match="not an afrl_ray policy"):
+        load_policy_file(path)
+
+
+def test_a_truncated_file_is_refused(policy: Policy, tmp_path: Path) -> None:
+    path = tmp_path / "policy.safetensors"
+    save_policy_file(policy, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(PolicyFileError):
+        load_policy_file(path)
