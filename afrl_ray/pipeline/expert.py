@@ -8,7 +8,7 @@ import numpy as np
 
 from afrl_ray.algorithms import TD3Config
 from afrl_ray.config import ExpertSettings, RuntimeSettings
-from afrl_ray.envs import Robot, find_robot
+from afrl_ray.envs import Robot, find_robot, resolve_environment
 from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.artifacts import Stage, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
@@ -31,6 +31,8 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     robot = find_robot(settings.environment.id)
     if robot is None:
         raise ValueError(f"{settings.environment.id} is not a registered robot; add it to afrl_ray/envs/robots.py")
+    environment = settings.environment.model_copy(update={"id": resolve_environment(settings.environment.id)})
+    settings = settings.model_copy(update={"environment": environment})
     # more steps continue an earlier training, so they are no part of its identity
     stage = Stage("expert", directory, settings.model_dump(mode="json", exclude={"steps", "final_episodes"}), {})
     stage.begin()
