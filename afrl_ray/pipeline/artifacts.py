@@ -111,7 +111,7 @@ class Stage:
             return True
         if self.directory.exists():
             owner = (started or {}).get("key", "unknown")[:8]
-            aside = self.directory.with_name(f"{self.directory.name}.replaced-{owner}-{int(time.time())}")
+            aside = self.directory.with_name(f"{self.directory.name}.replaced-{owner}-{time.time_ns()}")
             self.directory.replace(aside)
         write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})
         return False

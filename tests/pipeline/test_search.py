@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+from ray.tune.search.variant_generator import generate_variants
+
+from afrl_ray.config import ExperimentSettings, SearchSettings
+from afrl_ray.config.loading import with_settings
+from afrl_ray.pipeline.search import parameter_space, trial_count, trial_name, unique_name
+
+ADAPTIVE = {"type": "adaptive", "beta": 0.1}
+
+
+def experiment(space: dict[str, Any] | None = None, **search: Any) -> ExperimentSettings:
+    settings = ExperimentSettings(name="sweep")
+    if space is None:
+        return settings
+    return settings.model_copy(update={"search": SearchSettings(space=space, **search)})
+
+
+def trials(settings: ExperimentSettings, seed: int = 0) -> list[dict[str, Any]]:
+    """The configurations that Tune makes of the parameter space."""
+    variants = []
+    for _ in range(settings.search.samples if settings.search else 1):
+        variants += [config for _, config in generate_variants(parameter_space(settings), random_state=seed)]
+        seed += 1
+    return variants
+
+
+def test_no_search_is_one_trial_of_the_experiment_itself() -> None:
+    (trial,) = trials(experiment())
+    assert trial["varied"] == {}
+    assert ExperimentSettings.model_validate(trial["experiment"]) == experiment()
+
+
+def test_a_grid_has_every_combination() -> None:
+    settings = experiment({"curriculum.q": [0.1, 0.5], "finetune.offline_ratio": [0.0, 0.5, 1.0]})
+    made = trials(settings)
+    assert len(made) == trial_count(settings) == 6
+    chosen = {(t["experiment"]["curriculum"]["q"], t["experiment"]["finetune"]["offline_ratio"]) for t in made}
+    assert chosen == {(q, ratio) for q in (0.1, 0.5) for ratio in (0.0, 0.5, 1.0)}
+    for trial in made:
+        assert trial["varied"] == {
+            "curriculum.q": trial["experiment"]["curriculum"]["q"],
+            "finetune.offline_ratio": trial["experiment"]["finetune"]["offline_ratio"],
+        }
+
+
+def test_everything_that_is_not_searched_is_the_experiments() -> None:
+    settings = experiment({"curriculum.q": [0.1, 0.9]})
+    for trial in trials(settings):
+        resolved = ExperimentSettings.model_validate(trial["experiment"])
+        expected = with_settings(experiment(), {"curriculum.q": trial["varied"]["curriculum.q"]})
+        assert resolved == expected
+        assert resolved.search is None
+
+
+def test_whole_curricula_bring_their_own_defaults() -> None:
+    settings = experiment({"curriculum": [{"type": "fixed", "q": 0.3}, {"type": "linear"}, ADAPTIVE]})
+    fixed, linear, adaptive = (trial["experiment"]["curriculum"] for trial in trials(settings))
+    assert fixed == {"type": "fixed", "q": 0.3}
+    assert linear == {"type": "linear", "q_max": 1.0}
+    assert adaptive["beta"] == 0.1
+    assert adaptive["kappa"] == 0.6
+    assert "q" not in adaptive
+
+
+def test_a_setting_of_the_chosen_curriculum() -> None:
+    settings = with_settings(experiment(), {"curriculum": ADAPTIVE})
+    settings = settings.model_copy(
+        update={"search": SearchSettings(space={"curriculum.beta": [0.1, 0.5], "curriculum.kappa": [0.2, 0.8]})}
+    )
+    pairs = [(t["experiment"]["curriculum"]["beta"], t["experiment"]["curriculum"]["kappa"]) for t in trials(settings)]
+    assert sorted(pairs) == [(0.1, 0.2), (0.1, 0.8), (0.5, 0.2), (0.5, 0.8)]
+
+
+def test_repetitions_of_a_grid() -> None:
+    settings = experiment({"seed": [0, 1, 2]}, samples=2)
+    assert len(trials(settings)) == trial_count(settings) == 6
+
+
+def test_a_random_search_draws_within_its_bounds() -> None:
+    space = {
+        "finetune.algorithm.actor_learning_rate": {"loguniform": [1e-5, 1e-3]},
+        "finetune.offline_ratio": {"uniform": [0.25, 0.75]},
+        "curriculum.q": [0.1, 0.5],
+    }
+    settings = experiment(space, method="random", samples=50)
+    made = [trial["experiment"] for trial in trials(settings)]
+    assert len(made) == trial_count(settings) == 50
+    rates = [trial["finetune"]["algorithm"]["actor_learning_rate"] for trial in made]
+    assert all(1e-5 <= rate <= 1e-3 for rate in rates)
+    assert 10 < sum(rate < 1e-4 for rate in rates) < 40  # uniform in the logarithm
+    assert all(0.25 <= trial["finetune"]["offline_ratio"] <= 0.75 for trial in made)
+    assert {trial["curriculum"]["q"] for trial in made} == {0.1, 0.5}
+
+
+def test_a_random_search_over_whole_curricula() -> None:
+    settings = experiment({"curriculum": [{"type": "linear"}, ADAPTIVE]}, method="random", samples=20)
+    assert {trial["experiment"]["curriculum"]["type"] for trial in trials(settings)} == {"linear", "adaptive"}
+
+
+# ---- names ---------------------------------------------------------------------------------------------------------
+
+
+def named(**changes: Any) -> str:
+    varied = {name.replace("__", "."): value for name, value in changes.items()}
+    return trial_name(with_settings(experiment(), varied).model_dump(mode="json"), varied)
+
+
+def test_names_start_with_the_curriculum() -> None:
+    assert named() == "fixed q=0.5"
+    assert named(curriculum={"type": "linear", "q_max": 0.75}) == "linear q_max=0.75"
+    assert named(curriculum=ADAPTIVE) == "adaptive beta=0.1 kappa=0.6"
+
+
+def test_names_go_on_with_what_was_varied() -> None:
+    name = named(
+        finetune__offline_ratio=0.25,
+        finetune__algorithm__actor_learning_rate=1.23456e-4,
+        perturbation__condition="random",
+    )
+    assert name == "fixed q=0.5 offline_ratio=0.25 actor_learning_rate=0.000123 condition=random"
+
+
+def test_a_curriculum_is_named_once() -> None:
+    assert named(curriculum__q=0.125) == "fixed q=0.125"
+
+
+def test_names_of_whole_sections_show_their_leaves() -> None:
+    name = named(
+        finetune__algorithm=TD3Settings(policy_delay=3).model_dump(mode="json", include={"type", "policy_delay"})
+    )
+    assert "policy_delay=3" in name
+
+
+def test_names_are_folders() -> None:
+    assert "/" not in named(environment__id="phys2d/CartPole-v1")
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    taken: list[str] = []
+    for _ in range(3):
+        taken.append(unique_name("fixed q=0.5", taken))
+    assert taken == ["fixed q=0.5", "fixed q=0.5 #2", "fixed q=0.5 #3"]
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_counting_makes_no_trials(method: str) -> None:
+    space = {"seed": list(range(1000)), "curriculum.q": [0.1, 0.2]}
+    assert trial_count(experiment(space, method=method, samples=7)) == (14_000 if method == "grid" else 7)
