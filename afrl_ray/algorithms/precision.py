@@ -15,6 +15,9 @@ def has_bfloat16_instructions(device: torch.device) -> bool:
 
 
 def matrix_product_precision(mode: Literal["auto", "on", "off"], device: torch.device) -> AbstractContextManager[None]:
-    """The autocast region of one update; weights, targets and losses stay float32."""
+    """The autocast region of one update; weights, targets and losses stay float32.
+
+    Rounded copies of weights are not kept: the actor has to climb the critic as it is after its step.
+    """
     enabled = mode == "on" or (mode == "auto" and has_bfloat16_instructions(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
