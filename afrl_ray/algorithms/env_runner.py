@@ -26,7 +26,7 @@ from afrl_ray.perturbations import NO_PERTURBATION, executed_actions
 from afrl_ray.seeding import derive_seed
 
 FloatArray = NDArray[np.float32]
-_GENERATOR = "generator"
+_EPISODES = "episodes"
 
 
 class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
@@ -35,8 +35,9 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
     Each episode gets one δ when it begins, drawn from the latest snapshot of `config.perturbation_source`.
 
     Simulator states cannot be saved, so every checkpoint is a boundary: after one is written, the running episodes
-    are left and environments begin anew with seeds derived from the steps taken so far. A run that was restored
-    therefore takes exactly the steps that the uninterrupted run takes.
+    are left, and environments and generator begin anew with seeds derived from the steps taken so far. A run that
+    samples in the algorithm's own process and was restored therefore takes exactly the steps that the uninterrupted
+    run takes. A remote env runner begins anew when it was restarted or the algorithm restored.
     """
 
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
@@ -45,7 +46,6 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         self._weights_seq_no = 0
         self._finished: list[tuple[float, int]] = []
         self._snapshot = NO_PERTURBATION
-        self._generator = np.random.default_rng(derive_seed(config.seed or 0, "env_runner", self.worker_index))
         self.env: VectorEnv | None = None
         self.make_env()
         self.make_module()
@@ -53,14 +53,16 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
     # ---- what RLlib builds and asks -------------------------------------------------------------------------------
 
     def make_env(self) -> None:
-        """Fresh environments, seeded by the worker and by how many steps it has taken."""
+        """Fresh environments and generator, seeded by the worker and by how many steps were taken."""
         if self.env is not None:
             self.env.close()
-        count = self.config.num_envs_per_env_runner
-        steps_taken = getattr(self, NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)
-        path = ("environment", self.worker_index, steps_taken)
-        seeds = [derive_seed(self.config.seed or 0, *path, index) for index in range(count)]
-        self.env = make_vector_env(self.config.environment_settings, seeds)
+        seed = self.config.seed or 0
+        origin = (self.worker_index, self.num_env_steps_sampled_lifetime)
+        env_seeds = [
+            derive_seed(seed, "environment", *origin, index) for index in range(self.config.num_envs_per_env_runner)
+        ]
+        self.env = make_vector_env(self.config.environment_settings, env_seeds)
+        self._generator = np.random.default_rng(derive_seed(seed, "env_runner", *origin))
         self._layout = RowLayout(self.env.observation_space.shape[0], self.env.action_space.shape[0])
         self._observations: FloatArray | None = None
 
@@ -186,24 +188,20 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
                 components=self._get_subcomponents(COMPONENT_RL_MODULE, components), **options
             )
             state[WEIGHTS_SEQ_NO] = self._weights_seq_no
-        if self._check_component(_GENERATOR, components, not_components):
-            state[_GENERATOR] = self._generator.bit_generator.state
+        if self._check_component(_EPISODES, components, not_components):
             self.make_env()  # the boundary described above
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         if COMPONENT_RL_MODULE in state:
-            number = state.get(WEIGHTS_SEQ_NO, 0)
-            if number == 0 or number > self._weights_seq_no:
-                weights = state[COMPONENT_RL_MODULE]
-                if isinstance(weights, ray.ObjectRef):
-                    weights = ray.get(weights)
-                self.module.set_state(weights.get(DEFAULT_MODULE_ID, weights))
-            self._weights_seq_no = max(number, self._weights_seq_no)
+            weights = state[COMPONENT_RL_MODULE]
+            if isinstance(weights, ray.ObjectRef):
+                weights = ray.get(weights)
+            # whatever their number: it falls when a running algorithm goes back to an earlier checkpoint
+            self.module.set_state(weights.get(DEFAULT_MODULE_ID, weights))
+            self._weights_seq_no = state.get(WEIGHTS_SEQ_NO, 0)
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in state:
             self.num_env_steps_sampled_lifetime = state[NUM_ENV_STEPS_SAMPLED_LIFETIME]
-        if _GENERATOR in state:
-            self._generator.bit_generator.state = state[_GENERATOR]
             self.make_env()
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:

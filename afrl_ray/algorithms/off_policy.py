@@ -141,6 +141,23 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
             self.env_runner_group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
 
+    def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
+        super().restore_from_path(path, *args, **kwargs)
+        self._begin_anew(self.env_runner_group.healthy_env_runner_ids())
+
+    def restore_env_runners(self, env_runner_group: Any) -> list[int]:
+        restored: list[int] = super().restore_env_runners(env_runner_group)
+        self._begin_anew(restored)
+        return restored
+
+    def _begin_anew(self, worker_ids: list[int]) -> None:
+        """Give remote env runners seeds that no earlier episode had; RLlib gives them back their first ones."""
+        if worker_ids:
+            state = {NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps}
+            self.env_runner_group.foreach_env_runner(
+                lambda runner: runner.set_state(state), local_env_runner=False, remote_worker_ids=worker_ids
+            )
+
     @property
     def env_steps(self) -> int:
         """Environment steps taken over the algorithm's whole life."""

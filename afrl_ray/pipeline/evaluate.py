@@ -23,6 +23,7 @@ from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
 from afrl_ray.pipeline.pretrain import offline_policy
 from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.pipeline.search import file_name
 from afrl_ray.rollouts import DistributedRollouts
 
 OFFLINE = "offline"
@@ -166,7 +167,7 @@ def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stag
     """A fresh attack on each policy, kept in the stage's directory as it is found."""
     banks = {}
     for name, policy in policies.items():
-        path = stage.directory / "adaptive_banks" / f"{name}.npz"
+        path = stage.directory / "adaptive_banks" / f"{file_name(name)}.npz"
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
             make_bank(experiment, policy, f"adaptive {name}", count).save(path)

@@ -21,7 +21,7 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_networks
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.search import parameter_space, trial_count, trial_name, unique_name
+from afrl_ray.pipeline.search import file_name, parameter_space, trial_count, trial_name, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
 from afrl_ray.pipeline.trial_progress import TrialProgress
@@ -94,7 +94,7 @@ def trial_outcomes(stage: Stage) -> list[TrialOutcome]:
     assert manifest is not None
     outcomes = []
     for entry in manifest["outputs"]["trials"]:
-        directory = stage.directory / _CHECKPOINTS / entry["name"]
+        directory = _trial_directory(stage, entry["name"])
         curve = read_json(directory / RECORD)["curve"]
         outcomes.append(TrialOutcome(**entry, policy=directory / BEST_POLICY, checkpoint=directory, curve=curve))
     return outcomes
@@ -190,7 +190,7 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
         assert result.metrics is not None
         varied = result.config["varied"]
         name = unique_name(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
-        target = stage.directory / _CHECKPOINTS / name
+        target = _trial_directory(stage, name)
         with result.checkpoint.as_directory() as source:
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
@@ -207,6 +207,10 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
             )
         )
     return outcomes
+
+
+def _trial_directory(stage: Stage, name: str) -> Path:
+    return stage.directory / _CHECKPOINTS / file_name(name)
 
 
 def _as_json(outcome: TrialOutcome) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _tune_dimension(dimension: Choice | Uniform | LogUniform, grid: bool) -> Any
 
 
 def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
-    """A name from the curriculum and whatever else the trial was given, fit for a folder."""
+    """A name from the curriculum and whatever else the trial was given."""
     curriculum = experiment["curriculum"]
     numbers = {"fixed": ("q",), "linear": ("q_max",), "adaptive": ("beta", "kappa")}[curriculum["type"]]
     parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
@@ -60,7 +60,12 @@ def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
     for name, value in _leaves(others):
         shown = f"{value:.3g}" if isinstance(value, float) else value
         parts.append(f"{name.rpartition('.')[2]}={shown}")
-    return " ".join(parts).replace("/", "_")
+    return " ".join(parts)
+
+
+def file_name(name: str) -> str:
+    """A trial's name as a folder or file is called: no spaces, no slashes."""
+    return name.replace(" ", "_").replace("/", "_")
 
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
