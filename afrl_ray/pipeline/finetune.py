@@ -21,7 +21,7 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_networks
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.search import file_name, parameter_space, trial_count, trial_name, unique_name
+from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, trial_count, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
 from afrl_ray.pipeline.trial_progress import TrialProgress
@@ -144,7 +144,7 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
                 name=_TUNE,
                 storage_path=str(stage.directory),
                 verbose=0,
-                callbacks=[MLflowTrialCallback(experiment.tracker), TrialProgress()],
+                callbacks=[MLflowTrialCallback(experiment.tracker, readable_name), TrialProgress()],
                 failure_config=tune.FailureConfig(max_failures=3),
                 checkpoint_config=tune.CheckpointConfig(
                     num_to_keep=1,
@@ -189,7 +189,7 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
         assert result.checkpoint is not None
         assert result.metrics is not None
         varied = result.config["varied"]
-        name = unique_name(trial_name(result.config["experiment"], varied), [outcome.name for outcome in outcomes])
+        name = unique_name(readable_name(result.config), [outcome.name for outcome in outcomes])
         target = _trial_directory(stage, name)
         with result.checkpoint.as_directory() as source:
             shutil.rmtree(target, ignore_errors=True)

@@ -63,6 +63,11 @@ def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
+def readable_name(config: Mapping[str, Any]) -> str:
+    """`trial_name` of a Tune trial's config."""
+    return trial_name(config["experiment"], config["varied"])
+
+
 def file_name(name: str) -> str:
     """A trial's name as a folder or file is called: no spaces, no slashes."""
     return name.replace(" ", "_").replace("/", "_")

@@ -81,7 +81,8 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             result = self._training.advance(until)
             speed = (self._training.algorithm.step_count - before) / (time.perf_counter() - started)
         scores = self._validation_scores()
-        row = {"env_steps": self._training.algorithm.step_count, **scores, "q": state.q, "average": state.average}
+        average = state.average if self._settings.curriculum.type == "adaptive" else None  # no other rule keeps one
+        row = {"env_steps": self._training.algorithm.step_count, **scores, "q": state.q, "average": average}
         self._training.record(row, scores["mean"])
         best = self._training.best
         assert best is not None
@@ -92,7 +93,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             "best_score": best.score,
             "best_env_steps": best.step,
             "q": state.q,
-            "smoothed_score": state.average,
+            "smoothed_score": average,
             "curriculum": asdict(state),
             "curriculum_score": self._curriculum_score(scores, state) / 100.0,
             "total_evaluations": -(-finetune.steps // finetune.evaluation_interval),

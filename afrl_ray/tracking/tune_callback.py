@@ -1,7 +1,7 @@
 """One MLflow run per Tune trial, below the sweep's run."""
 # ruff: noqa: ARG002 - Tune calls every hook with all of its keywords
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,10 @@ class MLflowTrialCallback(Callback):
     It keeps no state of its own: after `Tuner.restore` the runs are found by the trials' ids.
     """
 
-    def __init__(self, tracker: ExperimentTracker) -> None:
+    def __init__(self, tracker: ExperimentTracker, name: Callable[[dict[str, Any]], str] = lambda _: "") -> None:
+        """`name` makes a readable name of a trial's config; it is shown before the trial's id."""
         self._tracker = tracker
+        self._name = name
         self._warned = False
 
     def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
@@ -63,14 +65,8 @@ class MLflowTrialCallback(Callback):
             run.finish(status)
 
     def _run(self, trial: Trial) -> TrackedRun:
-        varied = ", ".join(
-            f"{name.rpartition('.')[2]}={value}"
-            for name, value in _varied(trial).items()
-            if isinstance(value, str | int | float)
-        )
-        return self._tracker.child_run(
-            trial.trial_id, name=f"{varied} ({trial.trial_id})" if varied else trial.trial_id
-        )
+        name = self._name(trial.config)
+        return self._tracker.child_run(trial.trial_id, name=f"{name} ({trial.trial_id})" if name else trial.trial_id)
 
     @contextmanager
     def _surviving(self) -> Iterator[None]:
