@@ -13,7 +13,7 @@ from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.plots import learning_curves, save_figure
-from afrl_ray.evaluation.statistics import Summary, summarise
+from afrl_ray.evaluation.statistics import Estimate, Summary, summarise
 from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.pipeline.artifacts import Stage, read_json
@@ -70,9 +70,10 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
         save_figure(figure, stage.directory / CURVES)
         for name in (f"{SCORES}.parquet", f"{SCORES}.csv", SUMMARY, TABLE, CURVES, "curves.csv"):
             run.log_artifact(stage.directory / name)
-        run.log_metrics(_flat(summary), step=0)
+        best = best_trial(finetune)
+        run.log_metrics({**_named("offline", summary[OFFLINE]), **_named("test", summary[best])}, step=0)
     _log_to_trials(experiment, finetune, summary)
-    stage.finish({"summary": summary, "best": best_trial(finetune)}, settings.seed)
+    stage.finish({"summary": summary, "best": best}, settings.seed)
     return stage
 
 
@@ -178,14 +179,9 @@ def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stag
 def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:
     for outcome in trial_outcomes(finetune):
         run = experiment.tracker.child_run(outcome.trial_id)
-        scores = {f"test/{name}": estimate["mean"] for name, estimate in summary[outcome.name].items()}
-        run.log_metrics(scores, step=outcome.best_env_steps)
+        run.log_metrics(_named("test", summary[outcome.name]), step=outcome.best_env_steps)
     experiment.tracker.flush()
 
 
-def _flat(summary: Summary) -> dict[str, float]:
-    return {
-        f"{policy}/{condition}": estimate["mean"]
-        for policy, estimates in summary.items()
-        for condition, estimate in estimates.items()
-    }
+def _named(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    return {f"{prefix}/{condition}": estimate["mean"] for condition, estimate in estimates.items()}
