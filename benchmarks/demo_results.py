@@ -39,7 +39,7 @@ def main() -> None:
     text = [
         "# The demo over seeds",
         "",
-        "Made by `afrl run tune_configs/hopper_demo.yaml seed=N name=hopper_demo_seedN` for each seed, and collected by",
+        "Made by `afrl run tune_configs/hopper_demo.yaml seed=N name=hopper_demo_seedN` for each seed, collected by",
         "`python benchmarks/demo_results.py runs/hopper_demo_seed*`. Raw files of each seed are in `demo/seedN/`:",
         "every episode in scores.parquet, the learning curves in curves.csv, settings, commit and versions in",
         "manifest.json.",

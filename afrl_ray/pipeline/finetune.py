@@ -176,10 +176,8 @@ def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSetting
         error = next(iter(results.errors))
         last_line = str(error).strip().splitlines()[-1]
         raise RuntimeError(f"{results.num_errors} of {len(results)} trials failed, the first with: {last_line}")
-    stopped_early = settings.search is not None and settings.search.scheduler == "asha"
-    unfinished = [result for result in results if not (result.metrics or {}).get("done") and not stopped_early]
-    if unfinished:
-        raise KeyboardInterrupt
+    if len(results) < trial_count(settings) or not all((result.metrics or {}).get("done") for result in results):
+        raise KeyboardInterrupt  # which Tune had swallowed
 
 
 def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
