@@ -10,7 +10,7 @@ from afrl_ray.config import EnvironmentSettings, ExperimentSettings
 from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy
 from afrl_ray.pipeline.progress import progress, say
@@ -89,6 +89,7 @@ def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Pa
         FileNotFoundError, HandoverError, PolicyFileError: there is no policy of ours at `checkpoint`.
         ValueError: it is for another robot.
     """
+    quiet_ray()
     policy = load_policy(checkpoint)
     check_fits(policy, settings.environment, str(checkpoint))
     connect(settings.runtime)

@@ -16,6 +16,7 @@ def connect(runtime: RuntimeSettings) -> None:
         ConnectionError: there is no cluster at `runtime.address`.
     """
     limit_threads()
+    quiet_ray()
     if ray.is_initialized():
         return
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
@@ -26,5 +27,10 @@ def connect(runtime: RuntimeSettings) -> None:
         ray.init(address=address, **quiet)
     else:
         ray.init(include_dashboard=False, **quiet)
+    quiet_ray()
+
+
+def quiet_ray() -> None:
+    """Errors only: Ray's loggers warn about its own API stack and deprecations."""
     for name in ("ray", "ray.rllib", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)

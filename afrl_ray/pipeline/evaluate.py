@@ -18,7 +18,7 @@ from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_sco
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.pipeline.artifacts import Stage, read_json
 from afrl_ray.pipeline.attack import check_fits, load_bank, make_bank
-from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
 from afrl_ray.pipeline.pretrain import offline_policy
@@ -88,6 +88,7 @@ def evaluate_checkpoints(
         FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
         ValueError: a policy is for another robot.
     """
+    quiet_ray()
     experiment = Experiment(settings)
     policies = dict(zip(_short_names(checkpoints), map(load_policy, checkpoints), strict=True))
     for name, policy in policies.items():
