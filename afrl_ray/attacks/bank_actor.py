@@ -103,7 +103,16 @@ class BankSource:
     last_state: CurriculumState
     """In force until the actor says otherwise."""
 
-    def snapshot(self) -> PerturbationSnapshot:
+    def state(self) -> CurriculumState:
+        """The trial's state now, or the last one known."""
         self.last_state = self.client.state(self.trial_id) or self.last_state
+        return self.last_state
+
+    def set_state(self, state: CurriculumState) -> None:
+        """Put `state` in force, here and in the actor."""
+        self.last_state = state
+        self.client.set_state(self.trial_id, state)
+
+    def snapshot(self) -> PerturbationSnapshot:
         bank = self.client.bank
-        return PerturbationSnapshot(self.condition, self.last_state.q, bank.epsilon, bank.deltas)
+        return PerturbationSnapshot(self.condition, self.state().q, bank.epsilon, bank.deltas)

@@ -68,11 +68,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         if len(offline):
             algorithm.load_transitions(offline.columns())
         self._training = Training(algorithm)
-        self._inputs.client.set_state(self.trial_id, self._source.last_state)
+        self._source.set_state(self._source.last_state)
 
     def step(self) -> dict[str, Any]:
         finetune = self._settings.finetune
-        state = self._source.snapshot() and self._source.last_state
+        state = self._source.state()
         result: Mapping[str, Any] = {}
         speed = float("nan")
         if self._training.curve:
@@ -129,8 +129,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         directory = Path(checkpoint_dir)
         self._training.save(directory)
         save_policy_file(self._training.algorithm.evaluation_policy(), directory / LATEST_POLICY)
-        self._source.snapshot()  # the curriculum has moved since the result was reported
-        write_json(directory / _CURRICULUM, asdict(self._source.last_state))
+        write_json(directory / _CURRICULUM, asdict(self._source.state()))  # it has moved since the result
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         directory = Path(checkpoint_dir)
@@ -138,8 +137,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         if training is None:
             raise FileNotFoundError(f"no trial checkpoint in {directory}")
         self._training = training
-        self._source.last_state = CurriculumState(**read_json(directory / _CURRICULUM))
-        self._inputs.client.set_state(self.trial_id, self._source.last_state)
+        self._source.set_state(CurriculumState(**read_json(directory / _CURRICULUM)))
 
     def cleanup(self) -> None:
         self._training.algorithm.stop()
