@@ -5,7 +5,7 @@ from ray.tune.search.variant_generator import generate_variants
 
 from afrl_ray.config import ExperimentSettings, SearchSettings
 from afrl_ray.config.loading import with_settings
-from afrl_ray.pipeline.search import parameter_space, trial_count, trial_name, unique_name
+from afrl_ray.pipeline.search import file_name, parameter_space, trial_count, trial_name, unique_name
 
 ADAPTIVE = {"type": "adaptive", "beta": 0.1}
 
@@ -130,8 +130,9 @@ def test_names_of_whole_sections_show_their_leaves() -> None:
     assert named(finetune__algorithm={"type": "td3", "policy_delay": 3}) == "fixed q=0.5 type=td3 policy_delay=3"
 
 
-def test_names_are_folders() -> None:
-    assert "/" not in named(environment__id="phys2d/CartPole-v1")
+def test_files_are_called_without_spaces_and_slashes() -> None:
+    name = named(environment__id="phys2d/CartPole-v1")
+    assert file_name(name) == "fixed_q=0.5_id=phys2d_CartPole-v1"
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
