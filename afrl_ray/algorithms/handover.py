@@ -61,15 +61,17 @@ def load_policy(path: Path) -> Policy:
 def hand_over(tensors: Mapping[str, torch.Tensor], algorithm: OffPolicyAlgorithm) -> None:
     """Start `algorithm` from another's networks: actor, critics, targets and normaliser.
 
-    A slow average that the source lacks starts at the actor.
+    A slow average of the policy goes on where both keep one, and starts at the actor where only `algorithm` does.
 
     Raises:
         HandoverError: a network is missing, is not wanted, or has another shape.
     """
     expected = algorithm.module_tensors()
-    given = {name: tensor for name, tensor in tensors.items() if not name.startswith(_AVERAGE)}
-    averages = [name for name in expected if name.startswith(_AVERAGE)]
-    given |= {name: tensors[_ACTOR + name.removeprefix(_AVERAGE)] for name in averages}
+    given = {name: tensor for name, tensor in tensors.items() if name in expected or not name.startswith(_AVERAGE)}
+    for name, tensor in tensors.items():
+        average = _AVERAGE + name.removeprefix(_ACTOR)
+        if name.startswith(_ACTOR) and average in expected:
+            given.setdefault(average, tensor)
     for name in expected:
         if name not in given:
             raise HandoverError(f"the checkpoint lacks {name}, which {type(algorithm).__name__} has")
