@@ -10,6 +10,7 @@ import argparse
 import warnings
 from typing import Any, Literal
 
+import numpy as np
 from bare_torch import BareTwinDelayed
 from side_by_side import measure, report
 from training import (
@@ -21,6 +22,7 @@ from training import (
     mixed_ratios,
     paced,
     quiet_d3rlpy,
+    quiet_imports,
     start_ray,
     training_parser,
 )
@@ -64,9 +66,9 @@ def bare_torch() -> Advance:
 
 
 def stable_baselines3() -> Advance:
-    import numpy as np
-    from stable_baselines3 import TD3
-    from stable_baselines3.common.noise import NormalActionNoise
+    with quiet_imports():
+        from stable_baselines3 import TD3
+        from stable_baselines3.common.noise import NormalActionNoise
 
     model = TD3(
         "MlpPolicy",

@@ -6,7 +6,7 @@ import importlib.util
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -86,9 +86,16 @@ def is_installed(package: str) -> bool:
     return found
 
 
-def quiet_d3rlpy() -> ModuleType:
-    """d3rlpy without its own notices, and without gym's on being imported."""
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """The peers import gym, which prints a long notice when it is."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def quiet_d3rlpy() -> ModuleType:
+    """d3rlpy without its log."""
+    with quiet_imports():
         import d3rlpy
         import structlog
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
