@@ -94,8 +94,7 @@ def test_json_is_all_that_is_on_standard_output(
     assert main(["run", config, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == {"pretrain": "runs/x/stage", "attack": "runs/x/stage"}
-    assert printed["output"] == str(Path("runs/experiment").absolute())
-    assert [call.function for call in calls] == ["run_experiment"]
+    assert [call.function for call in calls] == ["run_experiment", "report"]
 
 
 def test_attack_on_a_checkpoint(config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
