@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -73,13 +74,16 @@ class BankClient:
         return self._ask(lambda actor: actor.bank.remote(), "read the bank")
 
     def kill(self) -> None:
-        """End the actor, as a crash would."""
-        ray.kill(self._find(), no_restart=True)
+        """End the actor, if there is one."""
+        with suppress(RayError, ValueError):
+            ray.kill(ray.get_actor(self.name, namespace=NAMESPACE), no_restart=True)
         self._actor = None
 
     def _find(self) -> Any:
         if self._actor is None:
-            self._actor = BankActor.options(name=self.name, namespace=NAMESPACE, get_if_exists=True).remote(self.bank)
+            # detached: whoever made it, usually the first trial, may end before the others
+            options = BankActor.options(name=self.name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True)
+            self._actor = options.remote(self.bank)
         return self._actor
 
     def _ask(self, call: Callable[[Any], Any], purpose: str) -> Any:

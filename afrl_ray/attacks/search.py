@@ -1,19 +1,18 @@
 """The search for the worst faults: nevergrad asks for populations, batched rollouts tell their returns."""
 
 import difflib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import nevergrad
 import numpy as np
-import ray
-from numpy.typing import NDArray
 
+from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
+from afrl_ray.attacks.racing import raced_evolution
 from afrl_ray.config import AttackSettings, EnvironmentSettings
-from afrl_ray.networks import Policy, limit_threads
-from afrl_ray.rollouts import EpisodeRunner, LocalRollouts
-from afrl_ray.rollouts.distributed import cluster_cores
+from afrl_ray.networks import Policy
+from afrl_ray.rollouts import CandidateRunner, DistributedRollouts
 from afrl_ray.seeding import derive_seed
 
 
@@ -21,45 +20,6 @@ class ProgressReport(Protocol):
     """Told how many searches are done; `afrl_ray.pipeline.progress.Reporter` is one."""
 
     def update(self, completed: int, note: str = "") -> None: ...
-
-
-@dataclass(frozen=True)
-class AttackResult:
-    """What one search found."""
-
-    delta: NDArray[np.float32]  # (A,)
-    fitness: float
-    """Mean return of the attacked policy over the search's own episodes; lower is a stronger attack."""
-    environment_steps: int
-    seed: int
-    history: tuple[tuple[int, float], ...]
-    """(environment steps so far, best fitness so far) after each generation."""
-
-
-def search_attack(
-    runner: EpisodeRunner, settings: AttackSettings, epsilon: float, action_size: int, seed: int
-) -> AttackResult:
-    """Minimise the mean return over δ in [−epsilon, epsilon]^A; every candidate plays episodes with the same seeds.
-
-    Raises:
-        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
-    """
-    optimizer = _optimizer(settings, epsilon, action_size, seed)
-    seeds = np.array([derive_seed(seed, "fitness", episode) for episode in range(settings.episodes)])
-    best, worst_delta, steps = np.inf, np.zeros(action_size, np.float32), 0
-    history = []
-    for _generation in range(settings.generations):
-        candidates = [optimizer.ask() for _ in range(settings.population)]
-        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, A)
-        episodes = runner.run(np.tile(seeds, len(deltas)), np.repeat(deltas, len(seeds), axis=0))
-        fitness = episodes.returns.reshape(len(deltas), len(seeds)).mean(axis=1)  # (population,)
-        for candidate, value in zip(candidates, fitness, strict=True):
-            optimizer.tell(candidate, float(value))
-        steps += int(episodes.lengths.sum())
-        if fitness.min() < best:
-            best, worst_delta = float(fitness.min()), deltas[fitness.argmin()]
-        history.append((steps, best))
-    return AttackResult(worst_delta, best, steps, seed, tuple(history))
 
 
 def search_bank(
@@ -71,36 +31,99 @@ def search_bank(
     workers: int | None = None,
     progress: ProgressReport | None = None,
 ) -> list[AttackResult]:
-    """One independent search per seed, `workers` of them at once as Ray tasks (one per core when not given)."""
-    shared = ray.put(policy)
-    waiting, running = list(seeds), {}
-    results: dict[int, AttackResult] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < (workers or cluster_cores()):
-                seed = waiting.pop(0)
-                running[_search_task.remote(shared, environment, settings, epsilon, seed)] = seed
-            [ready], _ = ray.wait(list(running), num_returns=1)
-            results[running.pop(ready)] = ray.get(ready)
-            if progress:
-                progress.update(len(results), f"lowest return {min(r.fitness for r in results.values()):.0f}")
-    except BaseException:
-        for reference in running:
-            ray.cancel(reference)
-        raise
-    return [results[seed] for seed in seeds]
+    """One independent search per seed, over `workers` Ray tasks (one per core when not given).
+
+    A result depends on the policy, the settings and its own seed, and neither on the workers nor on the other searches.
+
+    Raises:
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+    """
+    runner = DistributedRollouts(policy, environment, workers)
+    return search_attacks(runner, settings, epsilon, policy.action_size, seeds, progress)
 
 
-@ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
-def _search_task(
-    policy: Policy, environment: EnvironmentSettings, settings: AttackSettings, epsilon: float, seed: int
+def search_attack(
+    runner: CandidateRunner, settings: AttackSettings, epsilon: float, action_size: int, seed: int
 ) -> AttackResult:
-    limit_threads()
-    return search_attack(LocalRollouts(policy, environment), settings, epsilon, policy.action_size, seed)
+    """Minimise the mean return over δ in [−epsilon, epsilon]^A.
+
+    Raises:
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+    """
+    return search_attacks(runner, settings, epsilon, action_size, [seed])[0]
 
 
-def _optimizer(settings: AttackSettings, epsilon: float, action_size: int, seed: int) -> Any:
-    parameter = nevergrad.p.Array(shape=(action_size,)).set_bounds(-epsilon, epsilon)
+def search_attacks(
+    runner: CandidateRunner,
+    settings: AttackSettings,
+    epsilon: float,
+    action_size: int,
+    seeds: Sequence[int],
+    progress: ProgressReport | None = None,
+) -> list[AttackResult]:
+    """`search_attack` for each of `seeds`, in step: what all searches want played next is played together.
+
+    So there is enough to fill large batches and all cores, however few episodes one search needs at a time.
+
+    Raises:
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+    """
+    logs = [SearchLog(seed, settings.generations) for seed in seeds]
+    searches = [_search(settings, epsilon, action_size, log) for log in logs]
+    results: dict[int, AttackResult] = {}
+    wanted = {index: next(search) for index, search in enumerate(searches)}
+    while wanted:
+        played = iter(runner.play([candidate for candidates in wanted.values() for candidate in candidates]))
+        answers = {index: [next(played) for _ in candidates] for index, candidates in wanted.items()}
+        for index, answer in answers.items():
+            try:
+                wanted[index] = searches[index].send(answer)
+            except StopIteration as finished:
+                results[index] = finished.value
+                del wanted[index]
+        if progress:
+            _report(progress, logs, len(results))
+    return [results[index] for index in range(len(searches))]
+
+
+def _report(progress: ProgressReport, logs: Sequence[SearchLog], finished: int) -> None:
+    """Searches advance together, so that generations count as parts of searches; the last one ends with its result."""
+    parts = math.floor(sum(log.share_done for log in logs))
+    steps = sum(log.environment_steps for log in logs)
+    best = min(log.best for log in logs)
+    note = f"lowest return {best:.0f}, {steps:,} environment steps" if math.isfinite(best) else ""
+    progress.update(max(finished, min(parts, len(logs) - 1)), note)
+
+
+def _search(settings: AttackSettings, epsilon: float, action_size: int, log: SearchLog) -> Play[AttackResult]:
+    optimizer = _make_optimizer(settings, epsilon, action_size, log.seed)
+    # racing needs an optimizer that compares each candidate with one other
+    if settings.racing.enabled and settings.optimizer == "DE":
+        return (yield from raced_evolution(optimizer, settings, log))
+    return (yield from _plain_search(optimizer, settings, log))
+
+
+def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> Play[AttackResult]:
+    """Every candidate plays the same `settings.episodes` whole episodes."""
+    seeds = np.array([derive_seed(log.seed, "fitness", episode) for episode in range(settings.episodes)])
+    best, best_delta = math.inf, np.zeros(0, np.float32)
+    for _generation in range(settings.generations):
+        candidates = [optimizer.ask() for _ in range(settings.population)]
+        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, A)
+        returns = yield from log.play_returns(deltas, seeds)
+        fitness = returns.mean(axis=1)  # (population,)
+        for candidate, value in zip(candidates, fitness, strict=True):
+            optimizer.tell(candidate, float(value))
+        if fitness.min() < best:
+            best, best_delta = float(fitness.min()), deltas[fitness.argmin()]
+        log.record(best_delta, best)
+    return log.result()
+
+
+def _make_optimizer(settings: AttackSettings, epsilon: float, action_size: int, seed: int) -> Any:
+    # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
+    parameter = nevergrad.p.Array(shape=(action_size,)).set_mutation(sigma=epsilon / 3)
+    parameter.set_bounds(-epsilon, epsilon, method="clipping", full_range_sampling=True)
     parameter.random_state = np.random.RandomState(derive_seed(seed, "optimizer"))
     budget = settings.population * settings.generations
     if settings.optimizer == "DE":

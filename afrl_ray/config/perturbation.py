@@ -17,13 +17,21 @@ class PerturbationSettings(Settings):
 
 
 class RacingSettings(Settings):
-    """Spend fitness episodes only where they decide whether a candidate replaces its parent."""
+    """Spend fitness episodes only where they decide; for optimizer DE, where a child only has to beat its parent."""
 
     enabled: bool = True
-    first_episodes: PositiveInt = 1
-    """Episodes every candidate gets before it can be rejected."""
+    first_episodes: int = Field(2, ge=2)
+    """Episodes per candidate in the first generation; never more than attack.episodes."""
+    separation: PositiveFloat = 2.0
+    """Everyone plays one more episode before a generation in which the variance of the candidates' fitness is less than
+    this many times what noise alone would make."""
     margin: PositiveFloat = 1.0
-    """Reject once the candidate's mean paired disadvantage exceeds this many standard errors."""
+    """Reject a candidate once its mean paired disadvantage exceeds this many standard errors."""
+    horizon: float = Field(0.4, gt=0, le=1)
+    """Share of an episode that is played in the search, its rest extrapolated from the latest reward rate; the final
+    fitness is always that of whole episodes."""
+    tolerance: float = Field(0.05, ge=0)
+    """Differences below this share of the first population's spread are not worth an episode."""
 
 
 class AttackSettings(Settings):
@@ -31,10 +39,12 @@ class AttackSettings(Settings):
 
     optimizer: str = "DE"
     """DE is differential evolution; any other name is looked up in nevergrad's registry."""
-    population: PositiveInt = 16
+    population: int = Field(16, ge=4)
     generations: PositiveInt = 12
-    episodes: PositiveInt = 3
-    """Episodes per fitness, with seeds common to all candidates."""
+    episodes: PositiveInt = 10
+    """Whole episodes behind the fitness of a result, and, without racing, behind that of every candidate, with seeds
+    common to all of them. A policy falls over by chance in some episodes: few of them find attacks on the seeds instead
+    of on the policy."""
     racing: RacingSettings = RacingSettings()
     training_bank: PositiveInt = 5
     """K, the number of independent searches whose results training draws from."""

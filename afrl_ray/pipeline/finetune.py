@@ -73,10 +73,13 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     trainable = tune.with_parameters(FinetuneTrial, inputs=inputs)
     trainable = tune.with_resources(trainable, _trial_resources(settings))
     total = settings.finetune.steps * trial_count(settings)
-    with progress("finetune", total, "steps") as report:
-        tuner = _tuner(experiment, stage, client, trainable)
-        TrialProgress.attach(report)
-        results = tuner.fit()
+    try:
+        with progress("finetune", total, "steps") as report:
+            tuner = _tuner(experiment, stage, client, trainable)
+            TrialProgress.attach(report)
+            results = tuner.fit()
+    finally:
+        client.kill()
     _raise_unless_complete(results, settings)
     outcomes = _collect(results, stage)
     best = max(outcomes, key=lambda outcome: outcome.best_score)

@@ -1,6 +1,18 @@
 """Policy × environments × perturbations → returns, in one process or spread over Ray."""
 
-from afrl_ray.rollouts.distributed import DistributedRollouts, EpisodeRunner, LocalRollouts
+from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes, play_candidates
+from afrl_ray.rollouts.distributed import CandidateRunner, DistributedRollouts, EpisodeRunner, LocalRollouts
 from afrl_ray.rollouts.episodes import EpisodePool, Episodes, run_episodes
 
-__all__ = ["DistributedRollouts", "EpisodePool", "EpisodeRunner", "Episodes", "LocalRollouts", "run_episodes"]
+__all__ = [
+    "Candidate",
+    "CandidateEpisodes",
+    "CandidateRunner",
+    "DistributedRollouts",
+    "EpisodePool",
+    "EpisodeRunner",
+    "Episodes",
+    "LocalRollouts",
+    "play_candidates",
+    "run_episodes",
+]

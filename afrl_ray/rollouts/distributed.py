@@ -8,6 +8,7 @@ import ray
 from numpy.typing import ArrayLike
 
 from afrl_ray.config import EnvironmentSettings
+from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes, play_candidates
 from afrl_ray.rollouts.episodes import MAX_PARALLEL, ActingPolicy, Episodes, run_episodes
 
 
@@ -19,8 +20,16 @@ class EpisodeRunner(Protocol):
         ...
 
 
+class CandidateRunner(Protocol):
+    """Plays candidates against one policy in one kind of environment, wherever they run."""
+
+    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
+        """The episodes of each candidate, in their order."""
+        ...
+
+
 class LocalRollouts:
-    """Episodes in this process."""
+    """Episodes in this process: an `EpisodeRunner` and a `CandidateRunner`."""
 
     def __init__(
         self, policy: ActingPolicy, environment: EnvironmentSettings, max_parallel: int = MAX_PARALLEL
@@ -31,6 +40,9 @@ class LocalRollouts:
 
     def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
         return run_episodes(self._policy, self._environment, seeds, deltas, self._max_parallel)
+
+    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
+        return play_candidates(self._policy, self._environment, candidates, self._max_parallel)
 
 
 class DistributedRollouts:
@@ -65,6 +77,14 @@ class DistributedRollouts:
             np.concatenate([part.returns for part in parts]), np.concatenate([part.lengths for part in parts])
         )
 
+    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
+        """The episodes of each candidate, in their order; interrupts and dead tasks as in `run`."""
+        count = min(self.workers, len(candidates))
+        # dealt out in turn, so that each worker has as many of every search
+        shares = [list(candidates[worker::count]) for worker in range(count)]
+        parts = gather([_play_share.remote(self._policy, self._environment, share) for share in shares])
+        return [parts[index % count][index // count] for index in range(len(candidates))]
+
 
 def cluster_cores() -> int:
     """Cores of all nodes of the Ray cluster this process is connected to."""
@@ -84,3 +104,10 @@ def gather(references: Sequence[Any]) -> list[Any]:
 @ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
 def _run_share(policy: ActingPolicy, environment: EnvironmentSettings, seeds: Any, deltas: Any) -> Episodes:
     return run_episodes(policy, environment, seeds, deltas)
+
+
+@ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
+def _play_share(
+    policy: ActingPolicy, environment: EnvironmentSettings, candidates: list[Candidate]
+) -> list[CandidateEpisodes]:
+    return play_candidates(policy, environment, candidates)

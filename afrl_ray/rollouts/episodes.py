@@ -1,5 +1,6 @@
 """Whole episodes of one policy under fixed perturbations, many of them stepped together in one process."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,14 +78,16 @@ class EpisodePool:
         self._max_parallel = max_parallel
         self._seeds: IntArray = np.zeros(0, np.int64)
         self._deltas: FloatArray | None = None  # (jobs, A)
-        self._next_job = 0
+        self._waiting: deque[IntArray] = deque()  # groups of jobs that start together
         self._batches: list[_Batch] = []
         self.returns: NDArray[np.float64] = np.zeros(0)  # (jobs,), so far
         self.lengths: IntArray = np.zeros(0, np.int64)  # (jobs,), so far
         self.finished: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (jobs,), also True where cancelled
 
-    def submit(self, seeds: ArrayLike, deltas: ArrayLike) -> IntArray:
+    def submit(self, seeds: ArrayLike, deltas: ArrayLike, together: bool = False) -> IntArray:
         """Queue one episode for each of `seeds` (n,) under `deltas` (n, A); returns the jobs' numbers (n,).
+
+        `together` makes them start on the same step, so that they can be compared with each other on the way.
 
         Raises:
             ValueError: the shapes do not agree.
@@ -100,7 +103,10 @@ class EpisodePool:
         self.returns = np.concatenate([self.returns, np.zeros(count)])
         self.lengths = np.concatenate([self.lengths, np.zeros(count, np.int64)])
         self.finished = np.concatenate([self.finished, np.zeros(count, np.bool_)])
-        return np.arange(first, first + count)
+        jobs = np.arange(first, first + count)
+        if count:
+            self._waiting.extend([jobs] if together else np.split(jobs, count))
+        return jobs
 
     def cancel(self, jobs: ArrayLike) -> None:
         """Stop `jobs` where they are, running or queued; their returns and lengths so far remain."""
@@ -140,18 +146,29 @@ class EpisodePool:
     def _refill(self) -> None:
         """Open the next environments once half of the places are free: few batches, and rarely a thin one."""
         free = self._max_parallel - sum(len(batch.jobs) for batch in self._batches)
-        if self._next_job == len(self._seeds) or 2 * free < self._max_parallel:
+        if not self._waiting or 2 * free < self._max_parallel:
             return
-        waiting = np.flatnonzero(~self.finished[self._next_job :])[:free] + self._next_job
-        self._next_job = int(waiting[-1]) + 1 if len(waiting) else len(self._seeds)
-        if not len(waiting) or self._deltas is None:
-            return
-        envs = make_vector_env(self._environment, [int(seed) for seed in self._seeds[waiting]])
+        groups: list[IntArray] = []
+        while self._waiting:
+            group = self._waiting[0][~self.finished[self._waiting[0]]]
+            nothing_runs = not groups and not self._batches
+            if len(group) > free and not nothing_runs:
+                break
+            self._waiting.popleft()
+            groups.append(group)
+            free -= len(group)
+        jobs = np.concatenate(groups) if groups else np.zeros(0, np.int64)
+        if len(jobs):
+            self._open(jobs)
+
+    def _open(self, jobs: IntArray) -> None:
+        assert self._deltas is not None  # since there are jobs
+        envs = make_vector_env(self._environment, [int(seed) for seed in self._seeds[jobs]])
         action_size = envs.action_space.shape[0]
         if self._deltas.shape[1] != action_size:
             raise ValueError(f"deltas are for {self._deltas.shape[1]} joints, {self._environment.id} has {action_size}")
-        env_ids = np.arange(len(waiting), dtype=np.int32)
-        self._batches.append(_Batch(envs, env_ids, waiting, envs.reset(), self._deltas[waiting]))
+        env_ids = np.arange(len(jobs), dtype=np.int32)
+        self._batches.append(_Batch(envs, env_ids, jobs, envs.reset(), self._deltas[jobs]))
 
 
 def run_episodes(

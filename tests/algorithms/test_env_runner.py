@@ -1,6 +1,10 @@
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -324,3 +328,71 @@ def test_weights_are_taken_whatever_their_number(number: int) -> None:
         arrays = {name: tensor.numpy() for name, tensor in weights.items()}
         runner.set_state({"rl_module": {"default_policy": arrays}, "weights_seq_no": number})
         assert all((tensor == 0.5).all() for tensor in runner.module.state_dict().values())
+
+
+# ---- in processes of their own -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("ray_session")
+def test_training_goes_on_when_an_env_runner_is_killed_and_gets_it_back(tmp_path: Path) -> None:
+    algorithm = (
+        TD3Config()
+        .simulation(EnvironmentSettings(max_episode_steps=20))
+        .training(settings=TD3Settings(hidden_sizes=(8, 8), batch_size=8), replay_capacity=10_000)
+        .env_runners(num_env_runners=2, rollout_fragment_length=10)
+        .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
+        .debugging(seed=SEED, log_level="ERROR")
+        .build_algo()
+    )
+
+    def ask(question: Any) -> dict[int, Any]:
+        """The remote env runners' answers, by worker."""
+        answers = algorithm.env_runner_group.foreach_env_runner(
+            lambda runner: (runner.worker_index, question(runner)), local_env_runner=False
+        )
+        return dict(answers)
+
+    def generators() -> dict[int, Any]:
+        return ask(lambda runner: runner._generator.bit_generator.state["state"]["state"])
+
+    first_generators = generators()
+    while algorithm.env_steps < 40:
+        algorithm.train()
+    algorithm.save_to_path(tmp_path / "checkpoint")
+    saved_steps = algorithm.env_steps
+    pids = ask(lambda _: os.getpid())
+    assert len(pids) == 2
+
+    os.kill(pids[1], signal.SIGKILL)
+    end = time.monotonic() + 300
+    while True:
+        before = algorithm.env_steps
+        algorithm.train()
+        alive = ask(lambda _: os.getpid())
+        if len(alive) == 2 and alive[1] != pids[1]:
+            break
+        assert algorithm.env_steps > before  # the other one went on
+        assert time.monotonic() < end, "the env runner never came back"
+        time.sleep(0.5)
+    assert alive[2] == pids[2]
+    # it does not repeat the episodes and the noise that it began with
+    assert ask(lambda runner: runner.num_env_steps_sampled_lifetime)[1] > saved_steps
+    restarted = generators()
+    assert restarted[1] not in {*first_generators.values(), restarted[2]}
+    before = algorithm.env_steps
+    algorithm.train()
+    assert algorithm.env_steps - before == 20  # both sample again
+    weights = algorithm.evaluation_policy().fingerprint()
+    assert set(ask(lambda runner: runner.module.policy.fingerprint()).values()) == {weights}
+
+    # going back to a checkpoint gives them new seeds as well, and the checkpoint's weights
+    algorithm.restore_from_path(str(tmp_path / "checkpoint"))
+    assert ask(lambda runner: runner.num_env_steps_sampled_lifetime) == {1: saved_steps, 2: saved_steps}
+    assert not set(generators().values()) & {*first_generators.values(), *restarted.values()}
+    weights = algorithm.evaluation_policy().fingerprint()
+    assert set(ask(lambda runner: runner.module.policy.fingerprint()).values()) == {weights}
+    algorithm.train()
+    assert algorithm.env_steps == saved_steps + 20
+    algorithm.stop()

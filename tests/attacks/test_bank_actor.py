@@ -2,6 +2,7 @@ import logging
 import os
 import pickle
 import signal
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -79,7 +80,7 @@ def test_a_client_travels_without_its_connection(small_bank: AttackBank) -> None
 @pytest.fixture
 def client(request: pytest.FixtureRequest, small_bank: AttackBank) -> Iterator[BankClient]:
     request.getfixturevalue("ray_session")
-    client = BankClient(next(NAMES), small_bank)
+    client = BankClient(next(NAMES), small_bank, timeout=60.0)
     yield client
     client.kill()
 
@@ -151,3 +152,20 @@ def test_an_actor_that_died_comes_back_with_the_same_bank_and_the_draws_do_not_c
     assert client.state("trial") is None
     assert client.set_state("trial", CurriculumState(0.7)) is True
     assert source.snapshot().q == 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_actor_outlives_the_trial_that_made_it(client: BankClient) -> None:
+    """Trials end at different times; the states of the others must not go with them."""
+
+    @ray.remote(num_cpus=0)
+    class Trial:
+        def begin(self, travelled: BankClient) -> bool:
+            return travelled.set_state("other", STATE)
+
+    trial = Trial.remote()
+    assert ray.get(trial.begin.remote(client)) is True
+    ray.kill(trial)
+    time.sleep(2.0)  # Ray ends what a dead process owned a moment later
+    assert client.state("other") == STATE

@@ -219,7 +219,7 @@ class ScoringTrial(tune.Trainable):  # type: ignore[misc]
 def test_in_tune_every_trial_sees_the_q_that_its_last_result_led_to(
     name: str, small_bank: AttackBank, tmp_path: Path
 ) -> None:
-    client = BankClient(f"scheduler-test-{name}", small_bank)
+    client = BankClient(f"scheduler-test-{name}", small_bank, timeout=60.0)
     curricula = [{**ADAPTIVE, "kappa": 0.5}, {**ADAPTIVE, "kappa": 0.25}]
     tuner = tune.Tuner(
         tune.with_parameters(ScoringTrial, client=client),
