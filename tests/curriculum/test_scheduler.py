@@ -17,8 +17,9 @@ from afrl_ray.curriculum.schedules import CurriculumState
 BASES: dict[str, Callable[[], TrialScheduler]] = {
     "fifo": FIFOScheduler,
     "asha": lambda: AsyncHyperBandScheduler(time_attr="env_steps", max_t=100, grace_period=1, reduction_factor=2),
+    # synchronous: otherwise a trial that is in the middle of a step may be copied before the step's result is known
     "pbt": lambda: PopulationBasedTraining(
-        time_attr="env_steps", perturbation_interval=2, hyperparam_mutations={"lr": [0.1, 0.2]}
+        time_attr="env_steps", perturbation_interval=2, hyperparam_mutations={"lr": [0.1, 0.2]}, synch=True
     ),
 }
 CONTROLLER = MagicMock(name="tune_controller")
@@ -190,26 +191,32 @@ class ScoringTrial(tune.Trainable):  # type: ignore[misc]
         self._state = CurriculumState(0.0)
 
     def step(self) -> dict[str, Any]:
-        self._state = self._client.state(self.trial_id) or self._state
-        self._seen = [*self._seen, self._state.q]
+        state = self._current()
+        self._seen = [*self._seen, state.q]
         self._steps += 1
         return {
             "env_steps": self._steps,
             "score_mean": self._score,
-            "curriculum": asdict(self._state),
+            "curriculum": asdict(state),
             "curriculum_score": self._score,
             "total_evaluations": 4,
             "seen": list(self._seen),
             "done": self._steps >= 4,
         }
 
+    def _current(self) -> CurriculumState:
+        self._state = self._client.state(self.trial_id) or self._state
+        return self._state
+
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         del checkpoint_dir
-        return {"steps": self._steps, "seen": self._seen, "state": asdict(self._state)}
+        return {"steps": self._steps, "seen": self._seen, "state": asdict(self._current())}
 
     def load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Also called when population-based training replaces this trial by a copy of another."""
         self._steps, self._seen = checkpoint["steps"], checkpoint["seen"]
         self._state = CurriculumState(**checkpoint["state"])
+        self._client.set_state(self.trial_id, self._state)
 
 
 @pytest.mark.slow
