@@ -186,7 +186,7 @@ def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSetting
 def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
     """Copy every trial's last checkpoint out of Tune's folder, under a name that people can read."""
     outcomes: list[TrialOutcome] = []
-    for result in results:
+    for result in sorted(results, key=lambda result: str((result.metrics or {}).get("trial_id"))):  # as they were made
         assert result.checkpoint is not None
         assert result.metrics is not None
         varied = result.config["varied"]

@@ -1,5 +1,6 @@
 """A training under way: the algorithm, its learning curve and the best policy so far, saved and restored together."""
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class Training:
     def record(self, row: dict[str, Any], score: float) -> bool:
         """Append an evaluation to the curve; True if its score is the best so far, whose policy is then kept."""
         self.curve.append({"step": self.algorithm.step_count, **row})
-        if self.best is not None and score <= self.best.score:
+        beaten = self.best is None or score > self.best.score or math.isnan(self.best.score)
+        if not beaten:
             return False
         self.best = BestPolicy(score, self.algorithm.step_count, self.algorithm.evaluation_policy())
         return True

@@ -39,6 +39,14 @@ def trial(config: dict[str, Any]) -> None:
             )
 
 
+def resolve(spec: Any) -> dict[str, Any]:
+    return {"name": "sweep", "curriculum": {"beta": spec.config["varied"]["curriculum.beta"]}}
+
+
+def name(config: dict[str, Any]) -> str:
+    return f"beta={config['experiment']['curriculum']['beta']}"
+
+
 if __name__ == "__main__":
     output = Path(sys.argv[1])
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=80 * 1024**2, log_to_driver=False)
@@ -49,11 +57,14 @@ if __name__ == "__main__":
         tracker.parent_run({"seed": 0})
         tuner = tune.Tuner(
             trial,
-            param_space={"experiment": {"name": "sweep", "curriculum": {"beta": tune.grid_search([0.1, 0.5])}}},
+            param_space={
+                "varied": {"curriculum.beta": tune.grid_search([0.1, 0.5])},
+                "experiment": tune.sample_from(resolve),
+            },
             run_config=tune.RunConfig(
                 name="tune",
                 storage_path=str(output),
-                callbacks=[MLflowTrialCallback(tracker)],
+                callbacks=[MLflowTrialCallback(tracker, name)],
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
                 verbose=0,
             ),

@@ -1,0 +1,150 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import AsyncHyperBandScheduler
+
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.config.loading import with_settings
+from afrl_ray.pipeline.artifacts import Stage, write_json
+from afrl_ray.pipeline.finetune import (
+    TrialOutcome,
+    _base_scheduler,
+    _raise_unless_complete,
+    _trial_resources,
+    best_trial,
+    learning_curves_table,
+    trial_outcomes,
+)
+from afrl_ray.pipeline.training import RECORD
+
+SWEEP = {"search": {"space": {"curriculum.q": [0.1, 0.9]}}}
+
+
+def experiment(**changes: Any) -> ExperimentSettings:
+    return with_settings(ExperimentSettings(), {name.replace("__", "."): value for name, value in changes.items()})
+
+
+def curve(*scores: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "step": 10 * k,
+            "env_steps": 10 * k,
+            "normal": s,
+            "random": s,
+            "adversarial": s,
+            "mean": s,
+            "q": 0.5,
+            "average": s,
+        }
+        for k, s in enumerate(scores)
+    ]
+
+
+def outcome(name: str, *scores: float) -> TrialOutcome:
+    return TrialOutcome(name, "id", {}, max(scores), 0, Path(), Path(), curve(*scores))
+
+
+# ---- what is left of finished trials -------------------------------------------------------------------------------
+
+
+def test_outcomes_come_back_from_the_stages_folder(tmp_path: Path) -> None:
+    stage = Stage("finetune", tmp_path / "finetune", {}, {})
+    stage.begin()
+    entries = []
+    for name, scores in (("fixed q=0.5", (1.0, 2.0)), ("fixed q=0.5 #2", (3.0,))):
+        directory = stage.directory / "checkpoints" / name.replace(" ", "_")
+        write_json(directory / RECORD, {"step": 0, "curve": curve(*scores)})
+        entries.append(
+            {"name": name, "trial_id": name[-1], "varied": {}, "best_score": max(scores), "best_env_steps": 0}
+        )
+    stage.finish({"trials": entries, "best": "fixed q=0.5 #2"}, seed=0)
+
+    outcomes = trial_outcomes(stage)
+    assert [(o.name, o.best_score, o.curve) for o in outcomes] == [
+        ("fixed q=0.5", 2.0, curve(1.0, 2.0)),
+        ("fixed q=0.5 #2", 3.0, curve(3.0)),
+    ]
+    assert outcomes[1].policy.parent == outcomes[1].checkpoint == stage.directory / "checkpoints" / "fixed_q=0.5_#2"
+    assert best_trial(stage) == "fixed q=0.5 #2"
+
+
+def test_learning_curves_have_a_row_per_evaluation() -> None:
+    table = learning_curves_table([outcome("one", 1.0, 2.0), outcome("two", 3.0)])
+    assert list(table.columns) == [
+        "trial",
+        "env_steps",
+        "q",
+        "normal",
+        "random",
+        "adversarial",
+        "mean",
+        "smoothed_score",
+    ]
+    assert table["trial"].tolist() == ["one", "one", "two"]
+    assert table["env_steps"].tolist() == [0, 10, 0]
+    assert table["smoothed_score"].tolist() == [1.0, 2.0, 3.0]
+
+
+# ---- how trials are run --------------------------------------------------------------------------------------------
+
+
+def test_a_trial_asks_for_its_own_core_and_one_per_remote_env_runner() -> None:
+    assert _trial_resources(experiment()).bundles == [{"CPU": 1.0}]
+    settings = experiment(runtime__num_env_runners=2, runtime__cpus_per_trial=0.5, runtime__device="cuda")
+    assert _trial_resources(settings).bundles == [{"CPU": 0.5, "GPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}]
+
+
+def test_trials_run_to_their_end_unless_asha_is_asked_for() -> None:
+    assert _base_scheduler(experiment()) is None
+    assert _base_scheduler(experiment(**SWEEP)) is None
+    settings = experiment(search={**SWEEP["search"], "scheduler": "asha", "grace_evaluations": 2})
+    scheduler = _base_scheduler(settings)
+    assert isinstance(scheduler, AsyncHyperBandScheduler)
+    assert scheduler._time_attr == "env_steps"
+    assert scheduler._max_t == settings.finetune.steps
+    milestones = sorted(milestone for milestone, _ in scheduler._brackets[0]._rungs)
+    assert milestones[0] == 2 * settings.finetune.evaluation_interval
+
+
+def test_a_grace_longer_than_the_training_is_the_training() -> None:
+    settings = experiment(
+        finetune={"steps": 100, "evaluation_interval": 50, "checkpoint_interval": 50},
+        search={**SWEEP["search"], "scheduler": "asha", "grace_evaluations": 100},
+    )
+    assert _base_scheduler(settings) is not None
+
+
+# ---- how a sweep ends ----------------------------------------------------------------------------------------------
+
+
+class Results(list):  # type: ignore[type-arg]
+    """Looks like Tune's ResultGrid."""
+
+    errors: tuple[Exception, ...] = ()
+
+    @property
+    def num_errors(self) -> int:
+        return len(self.errors)
+
+
+def results(*done: bool | None) -> Any:
+    return Results(SimpleNamespace(metrics=None if flag is None else {"done": flag}) for flag in done)
+
+
+def test_a_complete_sweep_is_fine() -> None:
+    _raise_unless_complete(results(True, True), experiment(**SWEEP))
+
+
+@pytest.mark.parametrize("done", [(True, False), (True, None), (True,), ()])
+def test_a_sweep_that_was_interrupted_is_passed_on(done: tuple[bool | None, ...]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _raise_unless_complete(results(*done), experiment(**SWEEP))
+
+
+def test_failed_trials_are_counted_and_the_first_one_explained() -> None:
+    failed = results(True, False)
+    failed.errors = (ValueError("a long story\n\nnetworks do not fit"),)
+    with pytest.raises(RuntimeError, match="1 of 2 trials failed, the first with: networks do not fit"):
+        _raise_unless_complete(failed, experiment(**SWEEP))
