@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-@ray.remote(num_cpus=0, max_restarts=-1)
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class BankActor:
     """Attacks, and each trial's curriculum state. Everything else about a trial lives in the trial's checkpoint."""
 
@@ -81,9 +81,15 @@ class BankClient:
 
     def _find(self) -> Any:
         if self._actor is None:
-            # detached: whoever made it, usually the first trial, may end before the others
-            options = BankActor.options(name=self.name, namespace=NAMESPACE, lifetime="detached", get_if_exists=True)
-            self._actor = options.remote(self.bank)
+            # whoever makes it, usually the first trial, may end before the others: so detached from that process, and
+            # by the default strategy, which is outside of that trial's placement group
+            self._actor = BankActor.options(
+                name=self.name,
+                namespace=NAMESPACE,
+                lifetime="detached",
+                scheduling_strategy="DEFAULT",
+                get_if_exists=True,
+            ).remote(self.bank)
         return self._actor
 
     def _ask(self, call: Callable[[Any], Any], purpose: str) -> Any:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.attacks import bank_actor as module
@@ -157,9 +159,11 @@ def test_an_actor_that_died_comes_back_with_the_same_bank_and_the_draws_do_not_c
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_actor_outlives_the_trial_that_made_it(client: BankClient) -> None:
-    """Trials end at different times; the states of the others must not go with them."""
+    """Trials end at different times, and their placement groups with them; the states of the others must not."""
+    group = placement_group([{"CPU": 1}])
+    strategy = PlacementGroupSchedulingStrategy(group, placement_group_capture_child_tasks=True)  # as Tune does
 
-    @ray.remote(num_cpus=0)
+    @ray.remote(num_cpus=1, scheduling_strategy=strategy)
     class Trial:
         def begin(self, travelled: BankClient) -> bool:
             return travelled.set_state("other", STATE)
@@ -167,5 +171,6 @@ def test_the_actor_outlives_the_trial_that_made_it(client: BankClient) -> None:
     trial = Trial.remote()
     assert ray.get(trial.begin.remote(client)) is True
     ray.kill(trial)
+    remove_placement_group(group)
     time.sleep(2.0)  # Ray ends what a dead process owned a moment later
     assert client.state("other") == STATE
