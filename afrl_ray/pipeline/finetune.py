@@ -149,8 +149,11 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
                 verbose=0,
                 callbacks=[MLflowTrialCallback(experiment.tracker, readable_name), TrialProgress()],
                 failure_config=tune.FailureConfig(max_failures=3),
+                # A kill may come between a checkpoint's deletion and the snapshot that knows of it: so snapshots reach
+                # storage within seconds (the other half is in cluster.py), and a few checkpoints stay.
+                sync_config=tune.SyncConfig(sync_period=1),
                 checkpoint_config=tune.CheckpointConfig(
-                    num_to_keep=1,
+                    num_to_keep=3,
                     checkpoint_frequency=finetune.checkpoint_interval // finetune.evaluation_interval,
                     checkpoint_at_end=True,
                 ),

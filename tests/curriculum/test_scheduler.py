@@ -17,9 +17,8 @@ from afrl_ray.curriculum.schedules import CurriculumState
 BASES: dict[str, Callable[[], TrialScheduler]] = {
     "fifo": FIFOScheduler,
     "asha": lambda: AsyncHyperBandScheduler(time_attr="env_steps", max_t=100, grace_period=1, reduction_factor=2),
-    # synchronous: otherwise a trial that is in the middle of a step may be copied before the step's result is known
     "pbt": lambda: PopulationBasedTraining(
-        time_attr="env_steps", perturbation_interval=2, hyperparam_mutations={"lr": [0.1, 0.2]}, synch=True
+        time_attr="env_steps", perturbation_interval=2, hyperparam_mutations={"lr": [0.1, 0.2]}
     ),
 }
 CONTROLLER = MagicMock(name="tune_controller")

@@ -65,7 +65,6 @@ if __name__ == "__main__":
                 name="tune",
                 storage_path=str(output),
                 callbacks=[MLflowTrialCallback(tracker, name)],
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
                 verbose=0,
             ),
         )
