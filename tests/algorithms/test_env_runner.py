@@ -14,12 +14,13 @@ import torch
 from afrl_ray.algorithms import TD3Config
 from afrl_ray.algorithms.env_runner import PerturbedEnvRunner
 from afrl_ray.config import EnvironmentSettings, TD3Settings
-from afrl_ray.envs import make_vector_env
+from afrl_ray.envs import envpool_env, make_vector_env
 from afrl_ray.perturbations import ConstantSource, PerturbationSnapshot, executed_actions
 from afrl_ray.seeding import derive_seed
 
 SEED = 5
-BACKENDS = ("envpool", "gymnasium")
+NEEDS_ENVPOOL = pytest.mark.skipif(not envpool_env.is_available("Hopper-v4"), reason="no EnvPool on this platform")
+BACKENDS = (pytest.param("envpool", marks=NEEDS_ENVPOOL), "gymnasium")
 FAULT = np.array([[0.3, -0.3, 0.2]], dtype=np.float32)
 ALWAYS_FAULT = ConstantSource(PerturbationSnapshot("adversarial", q=1.0, epsilon=0.3, bank=FAULT))
 
