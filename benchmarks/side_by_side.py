@@ -94,10 +94,13 @@ def report(
 ) -> None:
     """Print medians and ratios as a table and, with `--json`, as the last line.
 
-    `rates` holds "ours" and the peers. `extra_ratios` are ratios that the script worked out otherwise.
+    `rates` holds "ours", perhaps variants of it ("ours ..."), and the peers. `extra_ratios` are ratios that the script
+    worked out otherwise.
     """
     figures = {contestant: statistics.median(values) for contestant, values in rates.items()}
-    ratios = {peer: ratio(rates["ours"], values) for peer, values in rates.items() if peer != "ours"}
+    variants = [name for name in rates if name.startswith("ours ")]
+    peers = [name for name in rates if name != "ours" and name not in variants]
+    ratios = {peer: ratio(rates["ours"], rates[peer]) for peer in peers}
     print(f"{name} ({unit}; median of {arguments.repeats})\n{machine()}")
     for contestant, figure in figures.items():
         thread_count = threads[contestant]
@@ -109,7 +112,8 @@ def report(
         line = {
             "name": name,
             "ours": figures["ours"],
-            "peers": {peer: figure for peer, figure in figures.items() if peer != "ours"},
+            "variants": {variant.removeprefix("ours "): figures[variant] for variant in variants},
+            "peers": {peer: figures[peer] for peer in peers},
             "ratios": {**ratios, **(extra_ratios or {})},
             "repeats": arguments.repeats,
             "threads": dict(threads),

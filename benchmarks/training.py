@@ -72,7 +72,7 @@ def mixed_ratios(rates: Rates) -> dict[str, float]:
     if "ours mixed" not in rates:
         return {}
     peers = [name for name in rates if not name.startswith("ours")]
-    return {f"ours mixed / {peer}": ratio(rates["ours mixed"], rates[peer]) for peer in peers}
+    return {f"mixed / {peer}": ratio(rates["ours mixed"], rates[peer]) for peer in peers}
 
 
 def is_installed(package: str) -> bool:
