@@ -110,6 +110,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
             model_config={
                 "hidden_sizes": self.settings.hidden_sizes,
                 "num_critics": 2,
+                "critic_layer_norm": self.settings.critic_layer_norm,
                 "policy_average": getattr(self.settings, "policy_average_decay", 0.0) > 0,
             },
         )

@@ -15,7 +15,7 @@ from afrl_ray.networks import Critic, Policy
 class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
     """Normaliser and actor (`policy`), two critics, their targets, and on request a slow average of the actor.
 
-    `model_config`: hidden_sizes, num_critics, policy_average (whether to keep `average_actor`).
+    `model_config`: hidden_sizes, num_critics, critic_layer_norm, policy_average (whether to keep `average_actor`).
     """
 
     def setup(self) -> None:
@@ -25,7 +25,12 @@ class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
         if self.inference_only:
             return
         self.critics = nn.ModuleList(
-            Critic(observation_size, self.policy.action_size, hidden_sizes)
+            Critic(
+                observation_size,
+                self.policy.action_size,
+                hidden_sizes,
+                layer_norm=self.model_config["critic_layer_norm"],
+            )
             for _ in range(self.model_config["num_critics"])
         )
         self.target_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)

@@ -19,6 +19,9 @@ class OffPolicySettings(Settings):
     actor_learning_rate: PositiveFloat = 3e-4
     critic_learning_rate: PositiveFloat = 3e-4
     batch_size: PositiveInt = 256
+    critic_layer_norm: bool = False
+    """Normalise the critics' hidden layers (Ball et al. 2023, arXiv:2302.02948): values of actions that the data do not
+    have stay bounded. The same before and after the hand-over."""
     mixed_precision: Literal["auto", "on", "off"] = "auto"
     """bfloat16 matrix products with float32 weights, targets and losses; auto: where the processor has the
     instructions."""

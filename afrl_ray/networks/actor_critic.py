@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 
-def multilayer_perceptron(input_size: int, hidden_sizes: Sequence[int], output_size: int) -> nn.Sequential:
-    """Linear layers with ReLU between them."""
+def multilayer_perceptron(
+    input_size: int, hidden_sizes: Sequence[int], output_size: int, *, layer_norm: bool = False
+) -> nn.Sequential:
+    """Linear layers with ReLU between them, each normalised over its units first where `layer_norm` asks for it."""
     sizes = [input_size, *hidden_sizes]
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+        layers += [nn.Linear(before, after), *([nn.LayerNorm(after)] if layer_norm else []), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], output_size))
 
 
@@ -61,9 +63,11 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """Q(s, a) on normalised observations and actions in the action space's units."""
 
-    def __init__(self, observation_size: int, action_size: int, hidden_sizes: Sequence[int]) -> None:
+    def __init__(
+        self, observation_size: int, action_size: int, hidden_sizes: Sequence[int], *, layer_norm: bool = False
+    ) -> None:
         super().__init__()
-        self.layers = multilayer_perceptron(observation_size + action_size, hidden_sizes, 1)
+        self.layers = multilayer_perceptron(observation_size + action_size, hidden_sizes, 1, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:  # -> (batch,)
         values: Tensor = self.layers(torch.cat([observations, actions], dim=-1))
