@@ -29,7 +29,7 @@ class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
                 observation_size,
                 self.policy.action_size,
                 hidden_sizes,
-                layer_norm=self.model_config["critic_layer_norm"],
+                layer_norm=self.model_config.get("critic_layer_norm", False),
             )
             for _ in range(self.model_config["num_critics"])
         )

@@ -109,6 +109,17 @@ class ExperimentSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _networks_can_be_handed_over(self) -> "ExperimentSettings":
+        for name in ("hidden_sizes", "critic_layer_norm"):
+            before, after = (getattr(part.algorithm, name) for part in (self.pretrain, self.finetune))
+            if before != after:
+                raise ValueError(
+                    f"pretrain.algorithm.{name} ({before}) is not finetune.algorithm.{name} ({after}), and fine-tuning "
+                    "starts with the networks of pretraining; write the same for both"
+                )
+        return self
+
     @property
     def output_directory(self) -> Path:
         return (self.output or Path("runs") / self.name).expanduser().absolute()

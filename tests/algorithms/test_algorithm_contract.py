@@ -34,7 +34,7 @@ Tensors = dict[str, torch.Tensor]
 
 def make_config(name: str, *, seed: int = 0, **environment: Any) -> OffPolicyConfig:
     config = ALGORITHMS[name]()
-    tiny = {"hidden_sizes": (8, 8), "batch_size": 16}
+    tiny = {"hidden_sizes": (8, 8), "batch_size": 16, "critic_layer_norm": True}
     return (
         config.simulation(EnvironmentSettings(**{"id": "Hopper-v4", "max_episode_steps": 15, **environment}))
         .training(

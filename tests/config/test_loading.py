@@ -13,6 +13,8 @@ from afrl_ray.config import (
     FixedCurriculum,
     LinearCurriculum,
     MinariData,
+    PretrainSettings,
+    TD3BCSettings,
     TD3Settings,
     differences,
     load_experiment,
@@ -42,13 +44,12 @@ def test_a_file_holds_differences_and_overrides_win(tmp_path: Path) -> None:
         ("finetune.steps=1e6", 1_000_000),
         ("finetune.steps=1_000_000", 1_000_000),
         ("finetune.algorithm.tau=1e-3", 1e-3),
-        ("finetune.algorithm.hidden_sizes=[64, 64]", (64, 64)),
         ("finetune.algorithm.mixed_precision=on", "on"),
         ("tracking.enabled=no", False),
         ("perturbation.epsilon=null", None),
         ("output=~/results", Path("~/results")),
         ("tracking.uri=http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-        ("evaluation.conditions=[normal]", ("normal",)),
+        ("evaluation.conditions=[normal, random]", ("normal", "random")),
     ],
 )
 def test_values_are_yaml_without_its_surprises(override: str, value: object) -> None:
@@ -125,12 +126,14 @@ def test_differences_load_back_to_the_same_settings() -> None:
         output=Path("somewhere"),
         curriculum=AdaptiveCurriculum(beta=0.2),
         finetune=FinetuneSettings(algorithm=TD3Settings(hidden_sizes=(8, 8))),
+        pretrain=PretrainSettings(algorithm=TD3BCSettings(hidden_sizes=(8, 8))),
     )
     tree = differences(settings)
     assert tree == {
         "seed": 3,
         "output": "somewhere",
         "finetune": {"algorithm": {"hidden_sizes": [8, 8]}},
+        "pretrain": {"algorithm": {"hidden_sizes": [8, 8]}},
         "curriculum": {"type": "adaptive", "beta": 0.2},
     }
     assert with_settings(ExperimentSettings(), tree) == settings

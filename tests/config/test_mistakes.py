@@ -119,6 +119,11 @@ FILE_MISTAKES = {
         "x.yaml: finetune.replay_capacity (100000) cannot hold the 300000 offline transitions it starts with "
         "(data.transitions times finetune.offline_ratio)",
     ),
+    "networks that do not fit each other": (
+        "finetune: {algorithm: {critic_layer_norm: true}}\n",
+        "x.yaml: pretrain.algorithm.critic_layer_norm (False) is not finetune.algorithm.critic_layer_norm (True), and "
+        "fine-tuning starts with the networks of pretraining; write the same for both",
+    ),
     "search of an unknown setting": (
         "search: {space: {curriculum.bet: [0.1]}}\n",
         "x.yaml: search.space: curriculum.bet is not a setting; did you mean curriculum.beta?",

@@ -59,6 +59,17 @@ def test_a_critic_gives_one_value_per_row() -> None:
     assert_close(values[2], critic(observations[2:3], actions[2:3])[0])
 
 
+def test_layer_norm_bounds_the_value_of_far_away_actions() -> None:
+    torch.manual_seed(0)
+    observations, actions = torch.zeros(1, 3), torch.ones(1, 2)
+    plain, normalised = (Critic(3, 2, (8, 8), layer_norm=layer_norm) for layer_norm in (False, True))
+    assert plain(observations, 1e6 * actions).abs() > 1e3
+    weight, bias = normalised.layers[-1].weight, normalised.layers[-1].bias
+    bound = weight.norm() * 8**0.5 + bias.abs()  # a normalised layer of 8 units has length sqrt(8), ReLU only shortens
+    assert normalised(observations, 1e6 * actions).abs() <= bound
+    assert sum(isinstance(layer, torch.nn.LayerNorm) for layer in normalised.layers) == 2
+
+
 def test_results_are_float32_under_bfloat16_products() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         actions = Actor(3, LOW, HIGH, (8,))(torch.randn(4, 3))
