@@ -9,37 +9,44 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor, nn
 
-from afrl_ray.networks import Critic, Policy
+from afrl_ray.networks import Critic, CriticGradients, Policy
 
 
 class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
     """Normaliser and actor (`policy`), two critics, their targets, and on request a slow average of the actor.
 
-    `model_config`: hidden_sizes, num_critics, critic_layer_norm, policy_average (whether to keep `average_actor`).
+    `model_config`: hidden_sizes, num_critics, critic_layer_norm, policy_average (whether to keep `average_actor`),
+    acting_critics (whether env runners have the critics too).
     """
 
     def setup(self) -> None:
         observation_size = self.observation_space.shape[0]
         hidden_sizes = self.model_config["hidden_sizes"]
         self.policy = Policy(observation_size, self.action_space.low, self.action_space.high, hidden_sizes)
+        if not self.inference_only or self.model_config.get("acting_critics", False):
+            self.critics = nn.ModuleList(
+                Critic(
+                    observation_size,
+                    self.policy.action_size,
+                    hidden_sizes,
+                    layer_norm=self.model_config.get("critic_layer_norm", False),
+                )
+                for _ in range(self.model_config["num_critics"])
+            )
         if self.inference_only:
             return
-        self.critics = nn.ModuleList(
-            Critic(
-                observation_size,
-                self.policy.action_size,
-                hidden_sizes,
-                layer_norm=self.model_config.get("critic_layer_norm", False),
-            )
-            for _ in range(self.model_config["num_critics"])
-        )
         self.target_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
         if self.model_config["policy_average"]:
             self.average_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
 
     def get_non_inference_attributes(self) -> list[str]:
-        return ["critics", "target_actor", "target_critics", "average_actor"]
+        attributes = ["target_actor", "target_critics", "average_actor"]
+        return attributes if self.model_config.get("acting_critics", False) else ["critics", *attributes]
+
+    def critic_gradients(self) -> CriticGradients | None:
+        """How Q_1(s, a) changes with a; None where there are no critics."""
+        return CriticGradients(self.policy.normalizer, self.critics[0]) if hasattr(self, "critics") else None
 
     @property
     def keeps_average(self) -> bool:

@@ -106,7 +106,12 @@ def _build_parser() -> argparse.ArgumentParser:
         "targets", nargs="+", metavar="CHECKPOINT", help="policies or checkpoints of ours, or one YAML file"
     )
     _add_checkpoint_options(evaluate)
-    evaluate.add_argument("--bank", type=Path, metavar="FILE", help="attack bank for the adversarial condition")
+    evaluate.add_argument(
+        "--bank", type=Path, action="append", metavar="FILE", help="attack bank for its fault's adversarial conditions"
+    )
+    evaluate.add_argument(
+        "--critic", type=Path, metavar="CHECKPOINT", help="whose critic the condition pgd descends on"
+    )
     evaluate.add_argument("--episodes", type=int, metavar="N", help="episodes per condition")
     evaluate.add_argument("--output", type=Path, metavar="DIR", help="folder for scores, tables and figures")
     evaluate.set_defaults(overrides=[])

@@ -10,7 +10,7 @@ from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import EvaluationSettings
-from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings
+from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings, check_condition
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import SearchSettings
 
@@ -118,6 +118,15 @@ class ExperimentSettings(Settings):
                     f"pretrain.algorithm.{name} ({before}) is not finetune.algorithm.{name} ({after}), and fine-tuning "
                     "starts with the networks of pretraining; write the same for both"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_fit_the_fault(self) -> "ExperimentSettings":
+        if "pgd" in self.evaluation.conditions:
+            try:
+                check_condition("pgd", self.perturbation.fault)
+            except ValueError as error:
+                raise ValueError(f"evaluation.conditions: {error}") from error
         return self
 
     @property

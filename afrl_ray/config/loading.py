@@ -196,13 +196,20 @@ def _check_search(experiment: ExperimentSettings, search: SearchSettings, origin
     base = experiment.model_copy(update={"search": None})
     for values in _trials(search):
         try:
-            with_settings(base, values)
+            _check_fault(base, with_settings(base, values))
         except ConfigError as error:
             trial = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
             lines = [
                 origin.label("search.space", f"search.space ({trial}): {line}") for line in str(error).splitlines()
             ]
             raise ConfigError("\n".join(lines)) from error
+
+
+def _check_fault(base: ExperimentSettings, trial: ExperimentSettings) -> None:
+    """Banks and validation episodes are made before the trials, for one fault."""
+    for name in ("fault", "epsilon"):
+        if getattr(trial.perturbation, name) != getattr(base.perturbation, name):
+            raise ConfigError(f"perturbation.{name} must be the same for all trials; run an experiment for each")
 
 
 def _trials(search: SearchSettings) -> Iterator[dict[str, Any]]:

@@ -47,6 +47,10 @@ class Policy(nn.Module):
     def action_high(self) -> NDArray[np.float32]:
         return (self.actor.action_center + self.actor.action_half_range).cpu().numpy()
 
+    @property
+    def observation_std(self) -> NDArray[np.float32]:
+        return self.normalizer.std.cpu().numpy().copy()
+
     def forward(self, observations: Tensor) -> Tensor:  # (batch, O) -> (batch, A)
         return self.actor(self.normalizer(observations))  # type: ignore[no-any-return]
 

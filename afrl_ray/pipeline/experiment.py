@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.config import ExperimentSettings
+from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.tracking import ExperimentTracker
@@ -39,6 +39,20 @@ class Experiment:
         if self.robot is None:
             raise ValueError(f"{self.settings.environment.id} has no default bound; set perturbation.epsilon")
         return self.robot.epsilon
+
+    @cached_property
+    def fault(self) -> FaultSettings:
+        """The fault of training, and of the conditions that name none, with its magnitude."""
+        return self.resolved(self.settings.perturbation.fault)
+
+    def resolved(self, fault: FaultSettings) -> FaultSettings:
+        """`fault` with its magnitude: its own, its kind's default, or ε.
+
+        Raises:
+            ValueError: it is ε, which is not known.
+        """
+        needs_epsilon = fault.magnitude is None and FAULTS[fault.type].default is None
+        return fault.resolved(self.epsilon if needs_epsilon else None)
 
     @cached_property
     def tracker(self) -> ExperimentTracker:

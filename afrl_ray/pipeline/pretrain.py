@@ -13,7 +13,8 @@ from afrl_ray.datasets import Transitions, observation_statistics
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.statistics import score_column
-from afrl_ray.networks import Policy, load_policy_file, save_policy_file
+from afrl_ray.networks import CriticGradients, Policy, load_policy_file, save_policy_file
+from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.data import make_data
@@ -44,6 +45,13 @@ def offline_policy(stage: Stage) -> Policy:
 def offline_networks(stage: Stage) -> dict[str, torch.Tensor]:
     """Networks and normaliser to start fine-tuning from."""
     return dict(load_module(offline_checkpoint(stage)).state_dict())
+
+
+def offline_critic(stage: Stage) -> CriticGradients:
+    """The first critic, for faults that descend on it."""
+    critic = load_module(offline_checkpoint(stage)).critic_gradients()
+    assert critic is not None
+    return critic
 
 
 def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
@@ -125,9 +133,8 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
 
 def _nominal_score(experiment: Experiment, policy: Policy) -> float:
     settings = experiment.settings
-    plan = EvaluationPlan(
-        settings.seed, "validation", settings.pretrain.evaluation_episodes, policy.action_size, epsilon=0.0
-    )
+    no_fault = Multiplicative(0.0, Body.of(policy))
+    plan = EvaluationPlan(settings.seed, "validation", settings.pretrain.evaluation_episodes, no_fault)
     runner = LocalRollouts(policy, settings.environment)
     rows = evaluate(runner, [plan.under("normal")], policy="offline", robot=experiment.robot)
     return float(np.mean(rows[score_column(rows)]))

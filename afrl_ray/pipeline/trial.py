@@ -18,10 +18,11 @@ from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.schedules import CurriculumState, initial_state
 from afrl_ray.datasets import Transitions
 from afrl_ray.envs import find_robot
-from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.statistics import mixture_score, score_column
-from afrl_ray.networks import save_policy_file
+from afrl_ray.networks import CriticGradients, save_policy_file
+from afrl_ray.perturbations import Body, StepwisePGD, make_fault
 from afrl_ray.pipeline.artifacts import read_json, write_json
 from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import LocalRollouts
@@ -42,7 +43,8 @@ class TrialInputs:
     validation_bank: AttackBank
     client: BankClient
     """Of the actor that holds the training bank and every trial's q."""
-    epsilon: float
+    critic: CriticGradients
+    """The pretrained one."""
 
 
 class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
@@ -56,11 +58,14 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         self._settings = ExperimentSettings.model_validate(config["experiment"])
         self._inputs = inputs
         self._robot = find_robot(self._settings.environment.id)
+        perturbation = self._settings.perturbation
         self._source = BankSource(
             inputs.client,
             self.trial_id,
-            self._settings.perturbation.condition,
+            perturbation.condition,
             initial_state(self._settings.curriculum),
+            perturbation.pgd,
+            inputs.critic if perturbation.pgd.critic == "pretrained" else None,
         )
         algorithm = trial_algorithm_config(self._settings, self._source).build_algo()
         hand_over(inputs.pretrained, algorithm)
@@ -103,20 +108,22 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         }
 
     def _validation_scores(self) -> dict[str, float]:
-        """Mean score under each condition and over all of them, on validation episodes and the validation bank."""
-        policy = self._training.algorithm.evaluation_policy()
-        plan = EvaluationPlan(
-            self._settings.seed,
-            "validation",
-            self._settings.finetune.validation_episodes,
-            policy.action_size,
-            self._inputs.epsilon,
-        )
-        bank = self._inputs.validation_bank.deltas
-        episodes = [plan.under(condition, bank=bank) for condition in ("normal", "random", "adversarial")]
+        """Mean score under each condition and over the main ones, on validation episodes and the validation bank.
+
+        Under pgd, and on the pretrained critic, only where the training needs it.
+        """
+        policy, perturbation = self._training.algorithm.evaluation_policy(), self._settings.perturbation
+        bank, body = self._inputs.validation_bank, Body.of(policy)
+        fault = make_fault(bank.fault, body)
+        plan = EvaluationPlan(self._settings.seed, "validation", self._settings.finetune.validation_episodes, fault)
+        episodes = [plan.under(condition, bank=bank.members(fault)) for condition in CONDITIONS]
+        if perturbation.condition == "pgd":
+            pgd = StepwisePGD(fault.magnitude, body, perturbation.pgd, self._inputs.critic)
+            episodes.append(plan.under("pgd", fault=pgd))
         rows = evaluate(LocalRollouts(policy, self._settings.environment), episodes, policy="trial", robot=self._robot)
         means = rows.groupby("condition")[score_column(rows)].mean()
-        return {**{str(name): float(mean) for name, mean in means.items()}, "mean": float(means.mean())}
+        scores = {str(name): float(mean) for name, mean in means.items()}
+        return {**scores, "mean": float(means[list(CONDITIONS)].mean())}
 
     def _curriculum_score(self, scores: Mapping[str, float], state: CurriculumState) -> float:
         wanted = getattr(self._settings.curriculum, "score", "mixture")
@@ -145,7 +152,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
 
 def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> TD3Config:
     """The RLlib configuration of a fine-tuning trial."""
-    finetune, runtime = settings.finetune, settings.runtime
+    finetune, perturbation, runtime = settings.finetune, settings.perturbation, settings.runtime
     runners = max(runtime.num_env_runners, 1)
     config = (
         TD3Config()
@@ -153,6 +160,7 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
         .training(
             settings=finetune.algorithm,
             perturbation_source=source,
+            acting_critics=perturbation.condition == "pgd" and perturbation.pgd.critic == "current",
             replay_capacity=finetune.replay_capacity,
         )
         .env_runners(
