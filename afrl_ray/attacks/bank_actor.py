@@ -112,7 +112,7 @@ class BankSource:
     condition: Condition
     last_state: CurriculumState
     """In force until the actor says otherwise."""
-    pgd: PGDSettings = PGDSettings()
+    pgd: PGDSettings = field(default_factory=PGDSettings)
     critic: CriticGradients | None = None
     """What pgd descends on; None: the critic that is being trained."""
 

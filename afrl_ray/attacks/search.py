@@ -142,7 +142,8 @@ def _fitness_seeds(settings: AttackSettings, log: SearchLog) -> NDArray[np.int64
 
 def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
     # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
-    parameter = nevergrad.p.Array(shape=(box.size,)).set_mutation(sigma=(box.high - box.low) / 6)
+    center = np.full(box.size, (box.low + box.high) / 2)
+    parameter = nevergrad.p.Array(init=center).set_mutation(sigma=(box.high - box.low) / 6)
     parameter.set_bounds(box.low, box.high, method="clipping", full_range_sampling=True)
     parameter.random_state = np.random.RandomState(derive_seed(seed, "optimizer"))
     budget = settings.population * settings.generations

@@ -1,8 +1,8 @@
 """The episodes of an evaluation, as data: which seeds, and which θ in each (Ayabe et al. 2025, equation 12).
 
 Episode i has one seed, common to all policies and conditions, and one θ per condition, common to all policies: every
-comparison is paired, the noise of noisy faults included. Neither depends on how many episodes are asked for, so a short evaluation is the beginning of a
-long one.
+comparison is paired, the noise of noisy faults included. Neither depends on how many episodes are asked for, so a
+short evaluation is the beginning of a long one.
 """
 
 from dataclasses import dataclass

@@ -10,18 +10,32 @@ from afrl_ray.evaluation.conditions import ConditionEpisodes
 from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts import EpisodeRunner
 
+_COLUMNS = [
+    "policy",
+    "condition",
+    "seed",
+    "episode",
+    "episode_seed",
+    "return",
+    "normalised_score",
+    "length",
+    "perturbed",
+    "delta",
+]
+
 
 def evaluate(
     runner: EpisodeRunner, episodes: Sequence[ConditionEpisodes], *, policy: str, robot: Robot | None
 ) -> pd.DataFrame:
     """Scores of the runner's policy, called `policy`, under all conditions of `episodes`.
 
-    All conditions under one fault go to the runner as one batch of jobs, so that none waits for another's last episode,
-    and in turn, so that workers with a share of the batch each get as many of the short episodes of an effective attack.
+    All conditions under one fault go to the runner as one batch of jobs, so that none waits for another's last
+    episode, and in turn, so that workers with a share of the batch each get as many of the short episodes of an
+    effective attack.
 
     Columns: policy, condition, seed (the run's), episode (0 … N − 1), episode_seed (the environment's), return,
-    normalised_score (0 random … 100 expert), length (steps), perturbed (θ is not neutral), delta (θ, P floats; NaN where
-    each step chooses anew).
+    normalised_score (0 random … 100 expert), length (steps), perturbed (θ is not neutral), delta (θ, P floats; NaN
+    where each step chooses anew).
     Without a `robot` there are no reference returns: normalised_score is NaN, and summaries fall back to returns.
 
     Raises:
@@ -37,10 +51,8 @@ def evaluate(
         own = [index for index, condition in enumerate(episodes) if condition.fault is fault]
         tables |= zip(own, _play(runner, [episodes[index] for index in own], fault), strict=True)
     scores = pd.concat([tables[index] for index in range(len(episodes))], ignore_index=True)
-    scores.insert(0, "policy", policy)
     normalised = robot.normalized_score(scores["return"]) if robot else np.nan
-    scores.insert(scores.columns.get_loc("return") + 1, "normalised_score", normalised)
-    return scores
+    return scores.assign(policy=policy, normalised_score=normalised)[_COLUMNS]
 
 
 def _play(runner: EpisodeRunner, episodes: Sequence[ConditionEpisodes], fault: Fault) -> list[pd.DataFrame]:

@@ -35,9 +35,9 @@ def draw_parameters(
         if bank is None or len(bank) == 0:
             raise ValueError("an adversarial draw needs an attack bank with at least one member")
         if bank.shape[1] != parameters.shape[1]:
+            size = parameters.shape[1]
             raise ValueError(
-                f"the attack bank's θ has {bank.shape[1]} numbers, a {fault.kind} fault of this robot takes "
-                f"{parameters.shape[1]}"
+                f"the attack bank's θ has {bank.shape[1]} numbers, a {fault.kind} fault of this robot takes {size}"
             )
         members = generator.integers(len(bank), size=count)
         parameters[perturbed] = bank[members[perturbed]]

@@ -45,7 +45,7 @@ class Body:
 
     @property
     def half_range(self) -> FloatArray:
-        return (self.action_high - self.action_low) / 2
+        return np.float32(0.5) * (self.action_high - self.action_low)
 
 
 class Fault(ABC):
@@ -112,7 +112,8 @@ class RunningEpisodes:
         size = fault.parameters.size
         if parameters.shape[1] != size:
             raise ValueError(
-                f"θ has {parameters.shape[1]} numbers, but a {fault.kind} fault of this robot takes {size}"
+                f"θ has {parameters.shape[1]} numbers, a {fault.kind} fault of this robot takes {size}; "
+                "was it made for another robot?"
             )
         self._fault = fault
         self.parameters = parameters

@@ -29,7 +29,7 @@ class FiniteSet:
 
     @property
     def size(self) -> int:
-        return self.members.shape[1]
+        return len(self.members[0])
 
     def draw(self, count: int, generator: np.random.Generator) -> FloatArray:
         """Uniform draws (count, size)."""

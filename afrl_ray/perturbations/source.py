@@ -1,6 +1,6 @@
 """Where an env runner learns which faults to apply, without knowing who decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ class PerturbationSnapshot:
     q: float
     fault: FaultSettings
     bank: FloatArray | None  # (K, P)
-    pgd: PGDSettings = PGDSettings()
+    pgd: PGDSettings = field(default_factory=PGDSettings)
     critic: CriticGradients | None = None
     """What pgd descends on; None: the critic that is being trained."""
 

@@ -13,7 +13,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS
 
 from afrl_ray.algorithms import OffPolicyAlgorithm, OffPolicyConfig, TD3BCConfig, TD3Config
-from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config import EnvironmentSettings, FaultSettings
 from afrl_ray.perturbations import ConstantSource, PerturbationSnapshot
 from afrl_ray.seeding import derive_seed
 
@@ -41,7 +41,9 @@ def make_config(name: str, *, seed: int = 0, **environment: Any) -> OffPolicyCon
             settings=config.settings.model_copy(update=tiny),
             replay_capacity=300,  # the second iteration of an online algorithm goes over the end
             updates_per_round=STEPS,
-            perturbation_source=ConstantSource(PerturbationSnapshot("random", q=0.5, epsilon=0.3, bank=None)),
+            perturbation_source=ConstantSource(
+                PerturbationSnapshot("random", q=0.5, fault=FaultSettings(magnitude=0.3), bank=None)
+            ),
         )
         .env_runners(num_envs_per_env_runner=2, rollout_fragment_length=STEPS // 2)
         .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
@@ -222,7 +224,8 @@ def test_another_action_range_is_stored_in_the_environments_own_units(name: str)
     import gymnasium
 
     config = make_config(name, id="Pendulum-v1", backend="gymnasium", max_episode_steps=30)
-    fault = ConstantSource(PerturbationSnapshot("adversarial", q=1.0, epsilon=0.5, bank=np.array([[-0.5]], np.float32)))
+    bank = np.array([[-0.5]], np.float32)
+    fault = ConstantSource(PerturbationSnapshot("adversarial", q=1.0, fault=FaultSettings(magnitude=0.5), bank=bank))
     config.training(perturbation_source=fault, random_steps=STEPS)
     config.env_runners(num_envs_per_env_runner=1, rollout_fragment_length=STEPS)
     algorithm = config.build_algo()

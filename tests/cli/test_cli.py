@@ -116,8 +116,8 @@ def test_evaluating_checkpoints(config: str, calls: list[Call], capsys: pytest.C
     arguments = ["evaluate", "a", "b", "--env", "Ant-v4", "--bank", "bank.npz", "--episodes", "9"]
     assert main([*arguments, "evaluation.adaptive_attack=false"]) == 0
     (call,) = calls
-    checkpoints, settings, bank, output = call.arguments
-    assert (checkpoints, bank, output) == ([Path("a"), Path("b")], Path("bank.npz"), None)
+    checkpoints, settings, banks, critic, output = call.arguments
+    assert (checkpoints, banks, critic, output) == ([Path("a"), Path("b")], [Path("bank.npz")], None, None)
     assert (settings.environment.id, settings.evaluation.episodes) == ("Ant-v4", 9)
     assert not settings.evaluation.adaptive_attack
     assert capsys.readouterr().out == "table: table.md\n"

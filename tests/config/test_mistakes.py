@@ -21,8 +21,8 @@ FILE_MISTAKES = {
     ),
     "nothing like it": (
         "attack: {zzz: 1}\n",
-        "x.yaml: attack.zzz is not a setting; attack has optimizer, population, generations, episodes, racing, "
-        "training_bank, validation_bank, evaluation_bank",
+        "x.yaml: attack.zzz is not a setting; attack has optimizer, population, generations, step_budget, episodes, "
+        "racing, training_bank, validation_bank, evaluation_bank",
     ),
     "setting of another type": (
         "curriculum: {type: linear, beta: 0.3}\n",
@@ -151,6 +151,59 @@ FILE_MISTAKES = {
         "search: {space: {curriculum.q: 0.5}}\n",
         "x.yaml: search.space.curriculum.q is 0.5; write a list of values, {uniform: [low, high]}, "
         "{loguniform: [low, high]} or {choice: [values]}",
+    ),
+    "unknown fault": (
+        "perturbation: {fault: {type: dead_jiont}}\n",
+        'x.yaml: perturbation.fault.type is "dead_jiont"; did you mean dead_joint?',
+    ),
+    "plain name for a fault": (
+        "perturbation: {fault: bias}\n",
+        'x.yaml: perturbation.fault is "bias"; write a mapping of its settings: type, magnitude',
+    ),
+    "too strong a fault": (
+        "perturbation: {fault: {type: saturation, magnitude: 1.5}}\n",
+        "x.yaml: perturbation.fault: type is saturation, magnitude is 1.5; write 1 or less",
+    ),
+    "half a step late": (
+        "perturbation: {fault: {type: delay, magnitude: 0.5}}\n",
+        "x.yaml: perturbation.fault: type is delay, magnitude is 0.5; write a whole number",
+    ),
+    "two bounds": (
+        "perturbation: {epsilon: 0.3, fault: {magnitude: 0.5}}\n",
+        "x.yaml: perturbation: epsilon (0.3) and fault.magnitude (0.5) are the same bound; keep one of them",
+    ),
+    "pgd of another fault": (
+        "perturbation: {condition: pgd, fault: {type: delay}}\n",
+        "x.yaml: perturbation: condition pgd is for multiplicative faults, whose δ a gradient of Q can choose, not for "
+        "delay; write random or adversarial",
+    ),
+    "evaluation under pgd of another fault": (
+        "perturbation: {fault: {type: bias}}\nevaluation: {conditions: [normal, pgd]}\n",
+        "x.yaml: evaluation.conditions: condition pgd is for multiplicative faults, whose δ a gradient of Q can "
+        "choose, not for bias; write random or adversarial",
+    ),
+    "unknown condition": (
+        "evaluation: {conditions: [normal, advarsarial]}\n",
+        'x.yaml: evaluation.conditions[1] is "advarsarial"; did you mean adversarial?',
+    ),
+    "mistake in a condition": (
+        "evaluation: {conditions: [normal, {name: dead, fault: {type: dead_leg}}]}\n",
+        'x.yaml: evaluation.conditions[1] is {"name": "dead", "fault": {"type": "dead_leg"}}; '
+        'fault.type is "dead_leg"; did you mean dead_joint?',
+    ),
+    "condition without a name": (
+        "evaluation: {conditions: [{fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions[0] is {"fault": {"type": "bias"}}; name must be given: What tables call it',
+    ),
+    "two conditions of one name": (
+        "evaluation: {conditions: [random, {name: random, fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions is ["random", {"name": "random", "fault": {"type": "bias"}}]; '
+        "random is there twice; give each condition a name of its own",
+    ),
+    "trials under different faults": (
+        "search: {space: {perturbation.fault.type: [bias, delay]}}\n",
+        'x.yaml: search.space (perturbation.fault.type="bias"): perturbation.fault must be the same for all trials; '
+        "run an experiment for each",
     ),
     "a distribution in a grid": (
         "search: {space: {curriculum.q: {uniform: [0, 1]}}}\n",
