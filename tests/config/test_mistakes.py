@@ -187,9 +187,9 @@ FILE_MISTAKES = {
         'x.yaml: evaluation.conditions[1] is "advarsarial"; did you mean adversarial?',
     ),
     "mistake in a condition": (
-        "evaluation: {conditions: [normal, {name: dead, fault: {type: dead_leg}}]}\n",
-        'x.yaml: evaluation.conditions[1] is {"name": "dead", "fault": {"type": "dead_leg"}}; '
-        'fault.type is "dead_leg"; did you mean dead_joint?',
+        "evaluation: {conditions: [normal, {name: dead, fault: {type: dead_join}}]}\n",
+        'x.yaml: evaluation.conditions[1] is {"name": "dead", "fault": {"type": "dead_join"}}; '
+        'fault.type is "dead_join"; did you mean dead_joint?',
     ),
     "condition without a name": (
         "evaluation: {conditions: [{fault: {type: bias}}]}\n",
