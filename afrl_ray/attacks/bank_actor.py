@@ -12,7 +12,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from afrl_ray.attacks.bank import AttackBank
 from afrl_ray.config import Condition, PGDSettings
 from afrl_ray.curriculum.schedules import CurriculumState
-from afrl_ray.perturbations import CriticGradients, PerturbationSnapshot
+from afrl_ray.perturbations import GradientSource, PerturbationSnapshot
 
 NAMESPACE = "afrl_ray"
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class BankSource:
     last_state: CurriculumState
     """In force until the actor says otherwise."""
     pgd: PGDSettings = field(default_factory=PGDSettings)
-    critic: CriticGradients | None = None
+    critic: GradientSource | None = None
     """What pgd descends on; None: the critic that is being trained."""
 
     def state(self) -> CurriculumState:

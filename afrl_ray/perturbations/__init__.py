@@ -4,7 +4,7 @@ from afrl_ray.perturbations.draws import draw_parameters
 from afrl_ray.perturbations.fault import Body, Fault, Memory, RunningEpisodes, make_fault
 from afrl_ray.perturbations.kinds import Multiplicative
 from afrl_ray.perturbations.parameters import Box, FiniteSet, ParameterSet
-from afrl_ray.perturbations.pgd import CriticGradients, StepwisePGD, projected_gradient_deltas
+from afrl_ray.perturbations.pgd import GradientSource, StepwisePGD, projected_gradient_deltas
 from afrl_ray.perturbations.source import (
     NO_PERTURBATION,
     ConstantSource,
@@ -17,9 +17,9 @@ __all__ = [
     "Body",
     "Box",
     "ConstantSource",
-    "CriticGradients",
     "Fault",
     "FiniteSet",
+    "GradientSource",
     "Memory",
     "Multiplicative",
     "ParameterSet",

@@ -20,7 +20,7 @@ _BATCH_MULTIPLE = 8
 episode suffers must not depend on how many run beside it."""
 
 
-class CriticGradients(Protocol):
+class GradientSource(Protocol):
     """A critic to descend on; `afrl_ray.networks.CriticGradients` is one."""
 
     def at(self, observations: FloatArray) -> ActionGradient:
@@ -48,7 +48,7 @@ class StepwisePGD(Multiplicative):
 
     chooses_at_each_step = True
 
-    def __init__(self, magnitude: float, body: Body, settings: PGDSettings, critic: CriticGradients) -> None:
+    def __init__(self, magnitude: float, body: Body, settings: PGDSettings, critic: GradientSource) -> None:
         super().__init__(magnitude, body)
         self._steps = settings.steps
         self._step_size = settings.step_size or 2.5 * magnitude / settings.steps

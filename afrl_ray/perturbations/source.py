@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from afrl_ray.config import Condition, FaultSettings, PGDSettings
 from afrl_ray.perturbations.draws import draw_parameters
 from afrl_ray.perturbations.fault import Body, Fault, make_fault
-from afrl_ray.perturbations.pgd import CriticGradients, StepwisePGD
+from afrl_ray.perturbations.pgd import GradientSource, StepwisePGD
 
 FloatArray = NDArray[np.float32]
 
@@ -23,10 +23,10 @@ class PerturbationSnapshot:
     fault: FaultSettings
     bank: FloatArray | None  # (K, P)
     pgd: PGDSettings = field(default_factory=PGDSettings)
-    critic: CriticGradients | None = None
+    critic: GradientSource | None = None
     """What pgd descends on; None: the critic that is being trained."""
 
-    def make_fault(self, body: Body, current_critic: CriticGradients | None = None) -> Fault:
+    def make_fault(self, body: Body, current_critic: GradientSource | None = None) -> Fault:
         """The fault in the robot `body`.
 
         Raises:
