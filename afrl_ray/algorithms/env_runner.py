@@ -127,6 +127,9 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         space, count = self.env.action_space, self.env.num_envs
         if random_actions:
             return self._generator.uniform(space.low, space.high, (count, *space.shape)).astype(np.float32)
+        if explore and self.module.policy.kind == "gaussian":
+            noise = self._generator.standard_normal((count, *space.shape), dtype=np.float32)
+            return self.module.policy.sample(self._observations, noise)  # type: ignore[no-any-return]
         actions = self.module.policy.act(self._observations)
         if explore:
             scale = self.config.settings.exploration_noise * (space.high - space.low) / 2

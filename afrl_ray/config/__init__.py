@@ -1,6 +1,14 @@
 """Settings of every part, importing neither torch nor Ray."""
 
-from afrl_ray.config.algorithm import OffPolicySettings, TD3BCSettings, TD3Settings
+from afrl_ray.config.algorithm import (
+    CQLSettings,
+    IQLSettings,
+    OffPolicySettings,
+    PolicyKind,
+    SACSettings,
+    TD3BCSettings,
+    TD3Settings,
+)
 from afrl_ray.config.curriculum import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
 from afrl_ray.config.data import D4RLData, DataSettings, GeneratedData, MinariData
 from afrl_ray.config.environment import EnvironmentSettings
@@ -17,6 +25,7 @@ from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 __all__ = [
     "AdaptiveCurriculum",
     "AttackSettings",
+    "CQLSettings",
     "Choice",
     "Condition",
     "ConfigError",
@@ -30,14 +39,17 @@ __all__ = [
     "FinetuneSettings",
     "FixedCurriculum",
     "GeneratedData",
+    "IQLSettings",
     "LinearCurriculum",
     "LogUniform",
     "MinariData",
     "OffPolicySettings",
     "PerturbationSettings",
+    "PolicyKind",
     "PretrainSettings",
     "RacingSettings",
     "RuntimeSettings",
+    "SACSettings",
     "SearchSettings",
     "TD3BCSettings",
     "TD3Settings",

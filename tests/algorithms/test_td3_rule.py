@@ -51,7 +51,7 @@ def make_batch(seed: int = 0, terminated: float | None = None) -> Batch:
         rewards=normal(ROWS),
         next_observations=normal(ROWS, OBSERVATIONS),
         terminations=terminations if terminated is None else torch.full((ROWS,), terminated),
-        noise=normal(ROWS, ACTIONS),
+        noise=normal(1, ROWS, ACTIONS),
     )
 
 
@@ -133,7 +133,7 @@ def test_the_critics_follow_the_equations() -> None:
     batch = make_batch()
     half_range, low, high = torch.tensor([2.0, 0.5]), torch.tensor([-2.0, 0.0]), torch.tensor([2.0, 1.0])
     with torch.no_grad():
-        noise = torch.clamp(batch.noise * 0.3 * half_range, -0.4 * half_range, 0.4 * half_range)
+        noise = torch.clamp(batch.noise[0] * 0.3 * half_range, -0.4 * half_range, 0.4 * half_range)
         next_actions = torch.clamp(module.target_actor(batch.next_observations) + noise, low, high)
         next_values = [critic(batch.next_observations, next_actions) for critic in module.target_critics]
         targets = batch.rewards + 0.9 * (1 - batch.terminations) * torch.minimum(*next_values)
