@@ -216,6 +216,16 @@ def test_a_normalised_actor_loss_does_not_care_for_the_rewards_unit() -> None:
     assert_close(actor_gradient(settings)[0], actor_gradient(settings, critic_scale=100.0)[0])
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_kept_cloning_term_is_that_of_td3_bc(normalize: bool) -> None:
+    losses = []
+    for settings in (TD3Settings(bc_alpha=1.5, normalize_actor_loss=normalize), TD3BCSettings(alpha=1.5)):
+        rule, module = make_rule(settings)
+        losses.append((rule.update(make_batch(), 2)["actor_loss"], [*module.policy.actor.parameters()]))
+    assert_close(losses[0], losses[1])
+    assert make_rule(TD3Settings())[0].update(make_batch(), 2)["actor_loss"] != losses[0][0]
+
+
 def test_td3_bc_pulls_towards_the_data() -> None:
     """With a tiny weight on the values the actor only clones."""
     settings = TD3BCSettings(alpha=1e-9, actor_learning_rate=0.01, policy_delay=1)
