@@ -16,9 +16,9 @@ from afrl_ray.networks import Critic, Policy, StateValue
 class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
     """Normaliser and actor (`policy`), critics, their targets, and what else the algorithm needs.
 
-    `model_config`: hidden_sizes; num_critics; critic_layer_norm; policy_average (whether to keep `average_actor`, a slow
-    average); policy_kind (deterministic when not given, and then there is a `target_actor`); state_value (whether there is one);
-    initial_temperature (of the entropy; no temperature when not given).
+    `model_config`: hidden_sizes, num_critics, critic_layer_norm; policy_average, whether to keep `average_actor`, a
+    slow average; policy_kind, deterministic when not given, and then there is a `target_actor`; state_value, whether
+    there is one; initial_temperature of the entropy, and no temperature when not given.
     """
 
     def setup(self) -> None:
