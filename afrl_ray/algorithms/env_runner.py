@@ -134,7 +134,11 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         space, count = self.env.action_space, self.env.num_envs
         if random_actions:
             return self._generator.uniform(space.low, space.high, (count, *space.shape)).astype(np.float32)
-        actions = self.module.policy.act(self._episodes.observations)
+        observations = self._episodes.observations
+        if explore and self.module.policy.kind == "gaussian":
+            noise = self._generator.standard_normal((count, *space.shape), dtype=np.float32)
+            return self.module.policy.sample(observations, noise)  # type: ignore[no-any-return]
+        actions = self.module.policy.act(observations)
         if explore:
             scale = self.config.settings.exploration_noise * (space.high - space.low) / 2
             noise = self._generator.standard_normal(actions.shape, dtype=np.float32) * scale

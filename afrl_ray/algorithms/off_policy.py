@@ -37,6 +37,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
     settings_class: ClassVar[type[OffPolicySettings]]
     rule_class: ClassVar[type]
     learns_offline: ClassVar[bool] = False
+    has_state_value: ClassVar[bool] = False
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class)
@@ -117,6 +118,9 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
                 "critic_layer_norm": self.settings.critic_layer_norm,
                 "policy_average": getattr(self.settings, "policy_average_decay", 0.0) > 0,
                 "acting_critics": self.acting_critics,
+                "policy_kind": self.settings.policy_kind,
+                "state_value": self.has_state_value,
+                "initial_temperature": getattr(self.settings, "initial_temperature", None),
             },
         )
 

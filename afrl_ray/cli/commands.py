@@ -81,7 +81,12 @@ def train_expert(arguments: argparse.Namespace) -> None:
     """Settings of the expert from options and overrides, an option being one more override."""
     from afrl_ray.config import ExpertSettings, load_settings
 
-    options = {"environment.id": arguments.robot, "steps": arguments.steps, "seed": arguments.seed}
+    options = {
+        "environment.id": arguments.robot,
+        "algorithm.type": arguments.algorithm,
+        "steps": arguments.steps,
+        "seed": arguments.seed,
+    }
     settings = load_settings(ExpertSettings, None, [*_as_overrides(options), *arguments.overrides])
     from afrl_ray.pipeline.expert import train_expert as train
 

@@ -131,11 +131,13 @@ def _build_parser() -> argparse.ArgumentParser:
     expert = add(
         "train-expert",
         commands.train_expert,
-        "train a robot's expert online with TD3, the source of generated data",
+        "train a robot's expert online with TD3 or SAC, the source of generated data",
         "afrl train-expert hopper",
         "afrl train-expert hopper --steps 300000 --seed 1 --output experts/hopper algorithm.batch_size=256",
+        "afrl train-expert halfcheetah --algorithm sac",
     )
     expert.add_argument("robot", metavar="ROBOT", help="a robot's short name: hopper, halfcheetah, walker2d, ant")
+    expert.add_argument("--algorithm", metavar="NAME", help="what it learns with: td3 (the default) or sac")
     expert.add_argument("--steps", type=int, metavar="N", help="environment steps, one update each")
     expert.add_argument("--seed", type=int, metavar="S", help="the one seed of the training")
     expert.add_argument("--output", type=Path, metavar="DIR", help="folder of the training (runs/expert-ROBOT)")

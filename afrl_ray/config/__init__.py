@@ -1,6 +1,14 @@
 """Settings of every part, importing neither torch nor Ray."""
 
-from afrl_ray.config.algorithm import OffPolicySettings, TD3BCSettings, TD3Settings
+from afrl_ray.config.algorithm import (
+    CQLSettings,
+    IQLSettings,
+    OffPolicySettings,
+    PolicyKind,
+    SACSettings,
+    TD3BCSettings,
+    TD3Settings,
+)
 from afrl_ray.config.curriculum import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
 from afrl_ray.config.data import D4RLData, DataSettings, GeneratedData, MinariData
 from afrl_ray.config.environment import EnvironmentSettings
@@ -19,6 +27,7 @@ __all__ = [
     "FAULTS",
     "AdaptiveCurriculum",
     "AttackSettings",
+    "CQLSettings",
     "Choice",
     "Condition",
     "ConditionSettings",
@@ -34,6 +43,7 @@ __all__ = [
     "FinetuneSettings",
     "FixedCurriculum",
     "GeneratedData",
+    "IQLSettings",
     "LinearCurriculum",
     "LogUniform",
     "Magnitude",
@@ -41,9 +51,11 @@ __all__ = [
     "OffPolicySettings",
     "PGDSettings",
     "PerturbationSettings",
+    "PolicyKind",
     "PretrainSettings",
     "RacingSettings",
     "RuntimeSettings",
+    "SACSettings",
     "SearchSettings",
     "TD3BCSettings",
     "TD3Settings",

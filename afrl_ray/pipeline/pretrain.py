@@ -8,7 +8,7 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 
-from afrl_ray.algorithms import TD3BCConfig, load_module
+from afrl_ray.algorithms import algorithm_config, load_module
 from afrl_ray.datasets import Transitions, observation_statistics
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
@@ -82,10 +82,9 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
 def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoint: Path) -> Training:
     settings = experiment.settings
     config = (
-        TD3BCConfig()
+        algorithm_config(settings.pretrain.algorithm)
         .simulation(settings.environment)
         .training(
-            settings=settings.pretrain.algorithm,
             replay_capacity=len(transitions),
             updates_per_round=min(_UPDATES_PER_ITERATION, settings.pretrain.evaluation_interval),
             torch_threads=settings.runtime.pretrain_threads,
@@ -122,7 +121,12 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
                     "score/normal": score,
                     "loss/critic": losses.get("critic_loss"),
                     "loss/actor": losses.get("actor_loss"),
+                    "loss/state_value": losses.get("state_value_loss"),
                     "value/q_mean": losses.get("q_value_mean"),
+                    "value/conservative_gap": losses.get("conservative_gap"),
+                    "policy/advantage_weight": losses.get("advantage_weight_mean"),
+                    "policy/entropy": losses.get("entropy"),
+                    "policy/temperature": losses.get("temperature"),
                 },
                 step=algorithm.step_count,
             )

@@ -1,4 +1,4 @@
-"""One fine-tuning trial: adversarial TD3 from the offline checkpoint, evaluated and steered at fixed intervals."""
+"""One fine-tuning trial: adversarial training from the offline checkpoint or from scratch, evaluated and steered."""
 
 import time
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from ray import tune
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EPISODE_RETURN_MEAN, LEARNER_RESULTS
 
-from afrl_ray.algorithms import TD3Config, hand_over
+from afrl_ray.algorithms import OffPolicyConfig, algorithm_config, hand_over
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.schedules import CurriculumState, initial_state
@@ -31,7 +31,7 @@ from afrl_ray.seeding import derive_seed
 STEPS_PER_ROUND = 100
 LATEST_POLICY = "latest.safetensors"
 _CURRICULUM = "curriculum.json"
-_LOSSES = ("critic_loss", "actor_loss", "q_value_mean")
+_LEARNER_METRICS = ("critic_loss", "actor_loss", "q_value_mean", "entropy", "temperature")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class TrialInputs:
 class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
     """Tune trial whose every step is: train for one interval, evaluate, report.
 
-    The first step reports the hand-over itself, at 0 environment steps. `config["experiment"]` is the trial's whole
-    resolved experiment.
+    The first step reports the start itself, at 0 environment steps: the hand-over, or fresh networks.
+    `config["experiment"]` is the trial's whole resolved experiment.
     """
 
     def setup(self, config: dict[str, Any], inputs: TrialInputs) -> None:  # type: ignore[override]
@@ -68,10 +68,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             inputs.critic if perturbation.pgd.critic == "pretrained" else None,
         )
         algorithm = trial_algorithm_config(self._settings, self._source).build_algo()
-        hand_over(inputs.pretrained, algorithm)
-        offline = offline_share(inputs.transitions, self._settings)
-        if len(offline):
-            algorithm.load_transitions(offline.columns())
+        if self._settings.finetune.start == "pretrained":
+            hand_over(inputs.pretrained, algorithm)
+            offline = offline_share(inputs.transitions, self._settings)
+            if len(offline):
+                algorithm.load_transitions(offline.columns())
         self._training = Training(algorithm)
         self._source.set_state(self._source.last_state)
 
@@ -150,18 +151,18 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         self._training.algorithm.stop()
 
 
-def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> TD3Config:
+def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> OffPolicyConfig:
     """The RLlib configuration of a fine-tuning trial."""
     finetune, perturbation, runtime = settings.finetune, settings.perturbation, settings.runtime
     runners = max(runtime.num_env_runners, 1)
     config = (
-        TD3Config()
+        algorithm_config(finetune.algorithm)
         .simulation(settings.environment)
         .training(
-            settings=finetune.algorithm,
             perturbation_source=source,
             acting_critics=perturbation.condition == "pgd" and perturbation.pgd.critic == "current",
             replay_capacity=finetune.replay_capacity,
+            random_steps=finetune.random_steps if finetune.start == "scratch" else 0,
         )
         .env_runners(
             num_env_runners=runtime.num_env_runners,
@@ -189,6 +190,6 @@ def offline_share(transitions: Transitions, settings: ExperimentSettings) -> Tra
 
 def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
     learner = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
-    metrics = {name: float(learner[name]) for name in _LOSSES if name in learner}
+    metrics = {name: float(learner[name]) for name in _LEARNER_METRICS if name in learner}
     episode_return = result.get(ENV_RUNNER_RESULTS, {}).get(EPISODE_RETURN_MEAN)
     return metrics if episode_return is None else {**metrics, "episode_return_mean": float(episode_return)}

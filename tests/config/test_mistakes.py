@@ -64,8 +64,8 @@ FILE_MISTAKES = {
     ),
     "value for a section": (
         "finetune: 50000\n",
-        "x.yaml: finetune is 50000; write a mapping of its settings: algorithm, steps, offline_ratio, replay_capacity, "
-        "num_envs, evaluation_interval, validation_episodes, checkpoint_interval",
+        "x.yaml: finetune is 50000; write a mapping of its settings: start, algorithm, steps, random_steps, "
+        "offline_ratio, replay_capacity, num_envs, evaluation_interval, validation_episodes, checkpoint_interval",
     ),
     "type for a section": (
         "curriculum: adaptive\n",
@@ -109,6 +109,39 @@ FILE_MISTAKES = {
         "pretrain: {updates: 1000}\n",
         "x.yaml: pretrain: evaluation_interval (10000) is longer than updates (1000); "
         "write evaluation_interval: 1000 or less",
+    ),
+    "offline policy that the online algorithm cannot take": (
+        "pretrain: {algorithm: {type: iql}}\n",
+        "x.yaml: finetune.algorithm.type=td3 cannot take the gaussian policy of pretrain.algorithm.type=iql; "
+        "set finetune.algorithm.type to sac, or pretrain.algorithm.type to td3_bc",
+    ),
+    "online algorithm that cannot take the offline policy": (
+        "finetune: {algorithm: {type: sac}}\n",
+        "x.yaml: finetune.algorithm.type=sac cannot take the deterministic policy of pretrain.algorithm.type=td3_bc; "
+        "set finetune.algorithm.type to td3, or pretrain.algorithm.type to iql or cql",
+    ),
+    "setting of another offline algorithm": (
+        "pretrain: {algorithm: {expectile: 0.8}}\n",
+        "x.yaml: pretrain.algorithm.expectile is not a setting of pretrain.algorithm.type=td3_bc, only of iql; "
+        "set pretrain.algorithm.type to iql",
+    ),
+    "misspelt setting of an algorithm": (
+        "pretrain: {algorithm: {type: iql, expectle: 0.8}}\nfinetune: {algorithm: {type: sac}}\n",
+        "x.yaml: pretrain.algorithm.expectle is not a setting; did you mean pretrain.algorithm.expectile?",
+    ),
+    "setting of an algorithm of the other phase": (
+        "finetune: {algorithm: {expectile: 0.8}}\n",
+        "x.yaml: finetune.algorithm.expectile is not a setting; did you mean pretrain.algorithm.expectile?",
+    ),
+    "algorithm for a section": (
+        "pretrain: {algorithm: iql}\n",
+        "x.yaml: pretrain.algorithm is a section; write pretrain.algorithm.type=iql, "
+        "or pretrain.algorithm: {type: iql} in a file",
+    ),
+    "nothing but random steps": (
+        "finetune: {start: scratch, steps: 20000}\n",
+        "x.yaml: finetune: random_steps (25000) leave none of the steps (20000) to learn in; "
+        "write random_steps: 2000 or less",
     ),
     "replay too small for a batch": (
         "finetune: {replay_capacity: 100, offline_ratio: 0}\n",
@@ -255,6 +288,21 @@ OVERRIDE_MISTAKES = {
         "finetune.steps=1000",
         "override finetune.steps=1000: finetune: evaluation_interval (5000) is longer than steps (1000); "
         "write evaluation_interval: 1000 or less",
+    ),
+    "unknown algorithm": (
+        "finetune.algorithm.type=scc",
+        'override finetune.algorithm.type=scc: finetune.algorithm.type is "scc"; did you mean sac?',
+    ),
+    "offline policy that the online algorithm cannot take": (
+        "pretrain.algorithm.type=cql",
+        "override pretrain.algorithm.type=cql: finetune.algorithm.type=td3 cannot take the gaussian policy of "
+        "pretrain.algorithm.type=cql; set finetune.algorithm.type to sac, or pretrain.algorithm.type to td3_bc",
+    ),
+    "algorithms of a search that do not fit": (
+        "search.space.finetune.algorithm.type=[td3, sac]",
+        'override search.space.finetune.algorithm.type=[td3, sac]: search.space (finetune.algorithm.type="sac"): '
+        "finetune.algorithm.type=sac cannot take the deterministic policy of pretrain.algorithm.type=td3_bc; "
+        "set finetune.algorithm.type to td3, or pretrain.algorithm.type to iql or cql",
     ),
     "in a search": (
         "search.space.curriculum.q=[0.5, 2]",
