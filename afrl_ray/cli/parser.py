@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from afrl_ray import __version__
-from afrl_ray.cli import commands, config_commands
+from afrl_ray.cli import commands, config_commands, study_commands
 
 _Handler = Callable[[argparse.Namespace], None]
 
@@ -127,6 +127,29 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     _add_config(sweep)
     _add_json(sweep)
+
+    reproduce = add(
+        "reproduce",
+        study_commands.reproduce,
+        "run studies, the paper's tables and figures among them, or list them with their costs",
+        "afrl reproduce list",
+        "afrl reproduce list --scale small",
+        "afrl reproduce table1 fig4 --scale small",
+        "afrl reproduce table1 --scale small --robot halfcheetah --seeds 2",
+        "afrl reproduce table2 --scale paper runtime.address=auto 'data={type: d4rl, dataset: \"{robot}-expert-v2\"}'",
+        "afrl reproduce my_study.yaml --scale smoke",
+    )
+    reproduce.add_argument(
+        "studies", nargs="+", metavar="STUDY", help="names or YAML files of studies; all for all of them; or list"
+    )
+    reproduce.add_argument("--scale", metavar="SCALE", help="smoke, small or paper, or a YAML file")
+    reproduce.add_argument("--robot", nargs="+", metavar="ROBOT", help="instead of the scale's robots")
+    reproduce.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
+    reproduce.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"
+    )
+    reproduce.set_defaults(overrides=[])
+    _add_json(reproduce)
 
     expert = add(
         "train-expert",

@@ -61,7 +61,7 @@ def load_settings(root: type[AnySettings], path: Path | None, overrides: Sequenc
         ConfigError: with one line for each mistake.
     """
     tree = read_settings_file(path) if path is not None else {}
-    return _build(root, _with_values(root, tree, _parse_overrides(overrides)), _Origin(path, overrides))
+    return _build(root, _with_values(root, tree, parse_overrides(overrides)), _Origin(path, overrides))
 
 
 def with_settings(settings: AnySettings, values: Mapping[str, Any]) -> AnySettings:
@@ -98,7 +98,12 @@ class _Origin:
         return f"{self.file}: {message}" if self.file is not None else message
 
 
-def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values of NAME=VALUE by dotted name.
+
+    Raises:
+        ConfigError: one is not of this form, or its value is not YAML.
+    """
     values: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")

@@ -85,7 +85,7 @@ def _make_banks(
     policy = offline_policy(pretrain)
     outputs = {}
     parameters = settings.model_dump(mode="json", include={"attack", "perturbation"})
-    with experiment.tracker.child_run(stage.name, parameters=parameters) as run:
+    with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
         for purpose, count in sizes.items():
             path = stage.directory / f"{purpose}.npz"
             if not path.exists():

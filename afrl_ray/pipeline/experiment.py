@@ -1,7 +1,7 @@
 """An experiment on disk: where each stage lives, what it depends on, and whom it reports to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ class Experiment:
     """Settings, and everything that follows from them without running anything."""
 
     settings: ExperimentSettings
+    store: Path | None = None
+    """Where given, stages stand here under their keys, shared by all experiments that need them."""
 
     @property
     def directory(self) -> Path:
@@ -61,4 +63,5 @@ class Experiment:
     def stage(self, name: str, sections: Iterable[str], inputs: Mapping[str, str], **extra: Any) -> Stage:
         """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""
         settings = self.settings.model_dump(mode="json", include={"seed", "environment", *sections})
-        return Stage(name, self.directory / name, {**settings, **extra}, inputs)
+        stage = Stage(name, self.directory / name, {**settings, **extra}, inputs)
+        return stage if self.store is None else replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")

@@ -66,7 +66,7 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     training = _start_or_resume(experiment, transitions, stage.directory / _CHECKPOINT)
     parameters = settings.model_dump(mode="json", include={"pretrain", "environment", "seed"})
     try:
-        with experiment.tracker.child_run("pretrain", parameters=parameters) as run:
+        with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
             _train(experiment, training, stage.directory / _CHECKPOINT, run)
             policy = training.algorithm.evaluation_policy()
             save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})

@@ -102,7 +102,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             "smoothed_score": average,
             "curriculum": asdict(state),
             "curriculum_score": self._curriculum_score(scores, state) / 100.0,
-            "total_evaluations": -(-finetune.steps // finetune.evaluation_interval),
+            "total_evaluations": total_evaluations(self._settings),
             "steps_per_second": speed,
             **_training_metrics(result),
             "done": row["env_steps"] >= finetune.steps,
@@ -149,6 +149,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         self._training.algorithm.stop()
+
+
+def total_evaluations(settings: ExperimentSettings) -> int:
+    """K, the number of evaluations that move q; the one after the last step moves nothing."""
+    return -(-settings.finetune.steps // settings.finetune.evaluation_interval)
 
 
 def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> OffPolicyConfig:
