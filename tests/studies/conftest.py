@@ -14,7 +14,7 @@ SCALE: dict[str, Any] = {
     "policy_interval": 200,
     "settings": {"finetune": {"evaluation_interval": 100, "checkpoint_interval": 100}, "data.transitions": 500},
     "robot_settings": {"ant": {"finetune.offline_ratio": 0.25}},
-    "presets": {"wide": {"finetune.algorithm.hidden_sizes": [512, 512], "finetune.offline_ratio": 0.5}},
+    "presets": {"wide": {"finetune.algorithm.policy_delay": 3, "finetune.offline_ratio": 0.5}},
 }
 STUDY: dict[str, Any] = {
     "title": "A study",
@@ -23,11 +23,9 @@ STUDY: dict[str, Any] = {
     "scales": {"tiny": {"steps": 400}},
 }
 
-MakePlan = Callable[..., Plan]
-
 
 @pytest.fixture
-def make_plan(tmp_path: Path) -> MakePlan:
+def make_plan(tmp_path: Path) -> Callable[..., Plan]:
     """A plan of the study above at the scale above, each with other top-level entries where given."""
 
     def make(study: dict[str, Any] | None = None, scale: dict[str, Any] | None = None, **options: Any) -> Plan:

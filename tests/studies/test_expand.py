@@ -47,7 +47,7 @@ def test_later_layers_win(make_plan: MakePlan) -> None:
     plain, wide, both, adaptive = expand(make_plan(study, seeds=1))
     assert (plain.settings.finetune.offline_ratio, plain.settings.curriculum.type) == (0.6, "fixed")
     assert wide.settings.finetune.offline_ratio == 0.5
-    assert wide.settings.finetune.algorithm.hidden_sizes == (512, 512)
+    assert wide.settings.finetune.algorithm.model_dump()["policy_delay"] == 3
     assert both.settings.finetune.offline_ratio == 0.7
     assert adaptive.settings.curriculum.type == "adaptive"
     (forced,) = {
