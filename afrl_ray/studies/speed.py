@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 
-from afrl_ray.algorithms import TD3BCConfig, TD3Config
+from afrl_ray.algorithms import CONFIGS
 from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.algorithms.update_rule import Batch
 from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config.names import member_type
 from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Policy, limit_threads
 from afrl_ray.rollouts import run_episodes
@@ -17,7 +18,7 @@ from afrl_ray.studies.cost import Speed, Work
 
 _SECONDS = 1.5
 """Of processor time for each measurement, after a first call that is not counted."""
-_CONFIGS = {"td3": TD3Config, "td3_bc": TD3BCConfig}
+_CONFIGS = {member_type(settings): config for settings, config in CONFIGS.items()}
 
 
 def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
@@ -62,7 +63,7 @@ def _updates(robot: str, algorithm: str) -> float:
         torch.randn(rows),
         torch.randn(rows, sizes[0]),
         torch.zeros(rows),
-        torch.randn(rows, sizes[1]),
+        torch.randn(config.rule_class.noise_draws(config.settings), rows, sizes[1]),
     )
     done = 0
 
