@@ -1,5 +1,6 @@
 """Figures of studies: rows of panels, each with lines and bands or a heat map, one legend for all of them."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from afrl_ray.evaluation.plots import dress, line_colours
 FloatArray = NDArray[np.float64]
 _WIDTH, _HEIGHT = 3.4, 2.8
 """Inches of one panel."""
+_LETTERS_PER_INCH = 11
+"""Of the title."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def draw_panels(rows: Sequence[Sequence[Panel]], title: str | None = None) -> Fi
         handles = [Line2D([], [], color=colour, linewidth=2.0, label=name) for name, colour in colours.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(names), 2 * widest), frameon=False)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(textwrap.fill(title, round(_LETTERS_PER_INCH * figure.get_figwidth())), fontsize=12)
     return figure
 
 
