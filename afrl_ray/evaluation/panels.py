@@ -18,7 +18,11 @@ FloatArray = NDArray[np.float64]
 _WIDTH, _HEIGHT = 3.4, 2.8
 """Inches of one panel."""
 _LETTERS_PER_INCH = 11
-"""Of the title."""
+"""Of titles and legends."""
+_LEGEND_LETTERS = 6
+"""What the line before a name in the legend takes."""
+_HEAT_MAP_LETTERS = 20
+"""Names of columns that fit side by side below a heat map."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,25 @@ def draw_panels(rows: Sequence[Sequence[Panel]], title: str | None = None) -> Fi
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(rows), widest)
     for index, row in enumerate(rows):
+        first: Axes | None = None  # the panels of a row are there to be compared: they share their y
         for column, panel in enumerate(row):
-            axes = figure.add_subplot(grid[index, column])
             if isinstance(panel, HeatMap):
+                axes = figure.add_subplot(grid[index, column])
                 _draw_heat_map(axes, panel)
             else:
+                axes = figure.add_subplot(grid[index, column], sharey=first)
+                first = first or axes
                 _draw_lines(axes, panel, colours)
             axes.set_title(panel.title, fontsize=10)
             axes.set_xlabel(panel.x_label, fontsize=10)
             axes.set_ylabel(panel.y_label, fontsize=10)
     if names:
         handles = [Line2D([], [], color=colour, linewidth=2.0, label=name) for name, colour in colours.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(names), 2 * widest), frameon=False)
+        letters = _LETTERS_PER_INCH * figure.get_figwidth()
+        columns = int(letters / (max(map(len, names)) + _LEGEND_LETTERS))
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(max(columns, 1), len(names)), frameon=False
+        )
     if title:
         figure.suptitle(textwrap.fill(title, round(_LETTERS_PER_INCH * figure.get_figwidth())), fontsize=12)
     return figure
@@ -108,7 +119,8 @@ def _draw_lines(axes: Axes, panel: LinePanel, colours: Mapping[str, object]) -> 
 
 def _draw_heat_map(axes: Axes, panel: HeatMap) -> None:
     image = axes.imshow(panel.values, origin="lower", aspect="auto", cmap="Blues")
-    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9)
+    crowded = sum(map(len, panel.x)) > _HEAT_MAP_LETTERS
+    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9, rotation=20 if crowded else 0)
     axes.set_yticks(range(len(panel.y)), panel.y, fontsize=9)
     middle = (float(np.nanmin(panel.values)) + float(np.nanmax(panel.values))) / 2
     for (row, column), value in np.ndenumerate(panel.values):

@@ -28,6 +28,7 @@ def test_every_panel_shows_its_lines_and_bands() -> None:
     assert drawn_lines(one) == {"a": ([0, 10], [1, 3]), "b": ([0, 10], [5, 7])}
     assert drawn_lines(two) == {"a": ([0, 10], [2, 4])}
     assert [axes.get_title() for axes in (one, two)] == ["one", "two"]
+    assert one.get_ylim() == two.get_ylim()
     assert (one.get_xlabel(), one.get_ylabel()) == ("Environment steps", "Score")
     filled = next(item for item in one.collections if isinstance(item, PolyCollection))
     corners = {tuple(point) for point in filled.get_paths()[0].vertices}
