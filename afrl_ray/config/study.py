@@ -120,7 +120,7 @@ class StudySettings(Settings):
     """Dotted setting -> values: every trained arm is run with every combination."""
     conditions: tuple[Condition, ...] = ("normal", "random", "adversarial")
     """What the final policies are measured under."""
-    results: tuple[ResultSettings, ...] = Field(min_length=1)
+    results: tuple[ResultSettings, ...]
     scales: dict[str, StudyBudget] = Field(min_length=1)
 
     @model_validator(mode="after")
