@@ -10,6 +10,7 @@ from afrl_ray.attacks.fitness import AttackResult
 from afrl_ray.attacks.search import search_bank
 from afrl_ray.config import AttackSettings, EnvironmentSettings, RacingSettings
 from afrl_ray.networks import Policy
+from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.rollouts import DistributedRollouts
 from afrl_ray.seeding import derive_seed
 
@@ -28,7 +29,8 @@ def compare(policy: Policy, environment: EnvironmentSettings, epsilon: float, ru
     """
     seeds = [derive_seed(0, "benchmark", run) for run in range(runs)]
     started = time.perf_counter()
-    raced = search_bank(policy, environment, AttackSettings(), epsilon, seeds)
+    fault = Multiplicative(epsilon, Body.of(policy))
+    raced = search_bank(policy, environment, AttackSettings(), fault, seeds)
     seconds = time.perf_counter() - started
     steps = float(np.mean([result.environment_steps for result in raced]))
     strengths = _strengths(policy, environment, raced, (-1,))[:, 0]
@@ -36,7 +38,7 @@ def compare(policy: Policy, environment: EnvironmentSettings, epsilon: float, ru
     savings = []
     for episodes in (AttackSettings().episodes, FEW_EPISODES):
         settings = AttackSettings(episodes=episodes, racing=RacingSettings(enabled=False))
-        plain = search_bank(policy, environment, settings, epsilon, seeds)
+        plain = search_bank(policy, environment, settings, fault, seeds)
         plain_strengths = _strengths(policy, environment, plain, CHECKPOINTS)  # (runs, checkpoints)
         spent = np.mean([[one.history[generation][0] for generation in CHECKPOINTS] for one in plain], axis=0)
         needed, reached = steps_to_reach(float(strengths.mean()), plain_strengths.mean(axis=0), spent)

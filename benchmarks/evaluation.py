@@ -19,7 +19,7 @@ from training import is_installed, quiet_imports, start_ray
 
 from afrl_ray.config import Condition, EnvironmentSettings
 from afrl_ray.networks import Policy, limit_threads
-from afrl_ray.perturbations import draw_deltas
+from afrl_ray.perturbations import Body, Multiplicative, draw_parameters
 from afrl_ray.rollouts import DistributedRollouts
 
 ENVIRONMENT = "HalfCheetah-v5"
@@ -33,7 +33,7 @@ def main() -> None:
     limit_threads()
     start_ray(num_cpus=CORES)
     policy = trained_policy("halfcheetah", arguments.policy) or random_policy(ENVIRONMENT)
-    deltas = _deltas(policy.action_size, arguments.episodes)
+    deltas = _deltas(policy, arguments.episodes)
     environment = EnvironmentSettings(id=ENVIRONMENT)
 
     def ours() -> int:
@@ -92,11 +92,12 @@ def stable_baselines3(policy: Policy, deltas: dict[Condition, np.ndarray]) -> An
     return evaluate
 
 
-def _deltas(action_size: int, episodes: int) -> dict[Condition, np.ndarray]:
+def _deltas(policy: Policy, episodes: int) -> dict[Condition, np.ndarray]:
     generator = np.random.default_rng(0)
-    bank = generator.uniform(-EPSILON, EPSILON, (5, action_size)).astype(np.float32)
+    fault = Multiplicative(EPSILON, Body.of(policy))
+    bank = fault.parameters.draw(5, generator)
     return {
-        condition: draw_deltas(condition, episodes, action_size, q=1.0, epsilon=EPSILON, bank=bank, generator=generator)
+        condition: draw_parameters(condition, episodes, fault, q=1.0, bank=bank, generator=generator)
         for condition in CONDITIONS
     }
 

@@ -36,13 +36,14 @@ def ray_session() -> Iterator[None]:
 def small_bank() -> "AttackBank":
     """Three faults of a robot with two joints."""
     from afrl_ray.attacks import AttackBank
+    from afrl_ray.config import FaultSettings
 
     return AttackBank(
         deltas=np.array([[0.3, -0.3], [-0.2, 0.1], [0.0, 0.25]], dtype=np.float32),
         fitness=np.array([10.0, 20.5, 1 / 3]),
         environment_steps=np.array([100, 200, 300]),
         seeds=np.array([7, 8, 2**31 - 1]),
-        epsilon=0.3,
+        fault=FaultSettings(magnitude=0.3),
         environment="Hopper-v4",
         policy_hash="abc",
     )

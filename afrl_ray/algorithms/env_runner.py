@@ -1,4 +1,4 @@
-"""An RLlib EnvRunner that steps a batch of environments and applies faults to the executed actions."""
+"""An RLlib EnvRunner that steps a batch of environments, with faults between them and the policy."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from ray.rllib.utils.metrics import (
 from afrl_ray.algorithms.replay import Fragment, RowLayout
 from afrl_ray.envs import VectorEnv, make_vector_env
 from afrl_ray.networks import limit_threads
-from afrl_ray.perturbations import NO_PERTURBATION, executed_actions
+from afrl_ray.perturbations import NO_PERTURBATION, Body, RunningEpisodes
 from afrl_ray.seeding import derive_seed
 
 FloatArray = NDArray[np.float32]
@@ -32,7 +32,8 @@ _EPISODES = "episodes"
 class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
     """Collects transitions (s, a, r, s', d) where a is the intended action, and r and s' follow from the executed one.
 
-    Each episode gets one δ when it begins, drawn from the latest snapshot of `config.perturbation_source`.
+    s and s' are what the policy sees, noise of the sensors included. Each episode gets one θ when it begins, drawn from
+    the latest snapshot of `config.perturbation_source`.
 
     Simulator states cannot be saved, so every checkpoint is a boundary: after one is written, the running episodes
     are left, and environments and generator begin anew with seeds derived from the steps taken so far. A run that
@@ -63,8 +64,9 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         ]
         self.env = make_vector_env(self.config.environment_settings, env_seeds)
         self._generator = np.random.default_rng(derive_seed(seed, "env_runner", *origin))
+        self._fault_seeds = np.random.default_rng(derive_seed(seed, "faults", *origin))
         self._layout = RowLayout(self.env.observation_space.shape[0], self.env.action_space.shape[0])
-        self._observations: FloatArray | None = None
+        self._episodes: RunningEpisodes | None = None
 
     def make_module(self) -> None:
         spec = self.config.get_rl_module_spec(spaces=self.get_spaces(), inference_only=True)
@@ -99,7 +101,7 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         assert env is not None
         if self.config.perturbation_source is not None:
             self._snapshot = self.config.perturbation_source.snapshot()
-        if self._observations is None:
+        if self._episodes is None:
             self._begin_all()
         wanted = num_timesteps or self.config.rollout_fragment_length * env.num_envs
         explore = self.config.explore if explore is None else explore
@@ -112,22 +114,31 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         return [fragment]
 
     def _begin_all(self) -> None:
-        assert self.env is not None
-        count = self.env.num_envs
-        self._observations = self.env.reset()
-        self._deltas = self._draw(count)
-        self._returns = np.zeros(count)
-        self._lengths = np.zeros(count, dtype=np.int64)
+        env, policy = self.env, self.module.policy
+        assert env is not None
+        body = Body(env.action_space.low, env.action_space.high, policy.observation_std)
+        self._fault = self._snapshot.make_fault(body, self.module.critic_gradients())
+        self._episodes = self._begin(env.reset())
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, dtype=np.int64)
 
-    def _draw(self, count: int) -> FloatArray:
-        return self._snapshot.draw(count, self._layout.action_size, self._generator)
+    def _begin(self, observations: FloatArray) -> RunningEpisodes:
+        """Episodes with these first observations (n, O), each under a θ of its own."""
+        count = len(observations)
+        parameters = self._snapshot.draw(count, self._fault, self._generator)
+        return RunningEpisodes(self._fault, parameters, self._fault_seeds.integers(2**31, size=count), observations)
 
     def _intended_actions(self, explore: bool, random_actions: bool) -> FloatArray:
         assert self.env is not None
+        assert self._episodes is not None
         space, count = self.env.action_space, self.env.num_envs
         if random_actions:
             return self._generator.uniform(space.low, space.high, (count, *space.shape)).astype(np.float32)
-        actions = self.module.policy.act(self._observations)
+        observations = self._episodes.observations
+        if explore and self.module.policy.kind == "gaussian":
+            noise = self._generator.standard_normal((count, *space.shape), dtype=np.float32)
+            return self.module.policy.sample(observations, noise)  # type: ignore[no-any-return]
+        actions = self.module.policy.act(observations)
         if explore:
             scale = self.config.settings.exploration_noise * (space.high - space.low) / 2
             noise = self._generator.standard_normal(actions.shape, dtype=np.float32) * scale
@@ -136,26 +147,26 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
 
     def _step(self, env: VectorEnv, actions: FloatArray) -> FloatArray:
         """Step all environments, begin new episodes where one ended; returns packed rows (num_envs, width)."""
-        executed = executed_actions(actions, self._deltas, env.action_space.low, env.action_space.high)
-        step = env.step(executed)
+        episodes = self._episodes
+        assert episodes is not None
+        observations = episodes.observations
+        step = env.step(episodes.executed(actions))
         rows = self._layout.pack(
             {
-                "observations": self._observations,
+                "observations": observations,
                 "actions": actions,
                 "rewards": step.rewards,
-                "next_observations": step.observations,
+                "next_observations": episodes.observe(step.observations),
                 "terminations": step.terminations,
             }
         )
         self._returns += step.rewards
         self._lengths += 1
-        self._observations = step.observations
         ended = np.flatnonzero(step.terminations | step.truncations).astype(np.int32)
         if len(ended):
             self._finished += zip(self._returns[ended].tolist(), self._lengths[ended].tolist(), strict=True)
             self._returns[ended], self._lengths[ended] = 0.0, 0
-            self._observations[ended] = env.reset(ended)
-            self._deltas[ended] = self._draw(len(ended))
+            episodes.replace(ended, self._begin(env.reset(ended)))
         return rows
 
     # ---- metrics --------------------------------------------------------------------------------------------------

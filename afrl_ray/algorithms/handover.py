@@ -13,6 +13,9 @@ from afrl_ray.networks import Policy, load_policy_file
 
 _AVERAGE = "average_actor."
 _ACTOR = "policy.actor."
+_LEFT_BEHIND = (_AVERAGE, "state_value.")
+"""Dropped where the receiver has none: the slow average, and IQL's V, which nothing online needs."""
+_TEMPERATURE = "log_temperature"
 _MODULE_FOLDERS = (
     Path("learner_group/learner/rl_module") / DEFAULT_MODULE_ID,
     Path("algorithm/learner_group/learner/rl_module") / DEFAULT_MODULE_ID,
@@ -62,12 +65,16 @@ def hand_over(tensors: Mapping[str, torch.Tensor], algorithm: OffPolicyAlgorithm
     """Start `algorithm` from another's networks: actor, critics, targets and normaliser.
 
     A slow average of the policy goes on where both keep one, and starts at the actor where only `algorithm` does.
+    IQL's V is left behind. The temperature of the entropy is not handed over: it starts as `algorithm` configures it.
 
     Raises:
         HandoverError: a network is missing, is not wanted, or has another shape.
     """
     expected = algorithm.module_tensors()
-    given = {name: tensor for name, tensor in tensors.items() if name in expected or not name.startswith(_AVERAGE)}
+    given = {name: tensor for name, tensor in tensors.items() if name in expected or not name.startswith(_LEFT_BEHIND)}
+    given.pop(_TEMPERATURE, None)
+    if _TEMPERATURE in expected:
+        given[_TEMPERATURE] = expected[_TEMPERATURE]
     for name, tensor in tensors.items():
         average = _AVERAGE + name.removeprefix(_ACTOR)
         if name.startswith(_ACTOR) and average in expected:
@@ -77,7 +84,8 @@ def hand_over(tensors: Mapping[str, torch.Tensor], algorithm: OffPolicyAlgorithm
             raise HandoverError(f"the checkpoint lacks {name}, which {type(algorithm).__name__} has")
         if given[name].shape != expected[name].shape:
             shapes = f"{tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)}"
-            raise HandoverError(f"{name} has shape {shapes} in {type(algorithm).__name__}; use the same hidden_sizes")
+            remedy = "use the same hidden_sizes and the same kind of policy"
+            raise HandoverError(f"{name} has shape {shapes} in {type(algorithm).__name__}; {remedy}")
     for name in given:
         if name not in expected:
             raise HandoverError(f"the checkpoint has {name}, which {type(algorithm).__name__} does not")

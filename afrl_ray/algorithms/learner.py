@@ -122,7 +122,10 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
         batch_size = self.settings.batch_size
         rows = self.replay.sample(count, batch_size, self._generator)
         observations, actions, rewards, next_observations, terminations = self.layout.split(rows)
-        noise = torch.randn(actions.shape, generator=self._generator, device=self._device)
+        draws = self.config.rule_class.noise_draws(self.settings)
+        noise = torch.randn(
+            (count, draws, batch_size, self.layout.action_size), generator=self._generator, device=self._device
+        )
         normalize = self.actor_critic.policy.normalizer
         columns = (normalize(observations), actions, rewards, normalize(next_observations), terminations, noise)
         return [Batch(*batch) for batch in zip(*(column.unbind(0) for column in columns), strict=True)]

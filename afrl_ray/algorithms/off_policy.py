@@ -37,12 +37,14 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
     settings_class: ClassVar[type[OffPolicySettings]]
     rule_class: ClassVar[type]
     learns_offline: ClassVar[bool] = False
+    has_state_value: ClassVar[bool] = False
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class)
         self.settings = self.settings_class()
         self.environment_settings = EnvironmentSettings()
         self.perturbation_source: PerturbationSource | None = None
+        self.acting_critics = False
         self.replay_capacity = 1_000_000
         self.random_steps = 0
         self.updates_per_round = 64
@@ -65,6 +67,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
         *,
         settings: OffPolicySettings = NotProvided,
         perturbation_source: PerturbationSource | None = NotProvided,
+        acting_critics: bool = NotProvided,
         replay_capacity: int = NotProvided,
         random_steps: int = NotProvided,
         updates_per_round: int = NotProvided,
@@ -76,6 +79,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
         Args:
             settings: hyperparameters.
             perturbation_source: asked once per sample call for the faults to apply; None applies none.
+            acting_critics: whether env runners get the critics with the policy, for faults that descend on them.
             replay_capacity: transitions that the replay holds.
             random_steps: environment steps with uniformly random actions, without updates, before training begins.
             updates_per_round: updates per training step of an offline algorithm; online it is one per sampled step.
@@ -86,6 +90,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
         given = {
             "settings": settings,
             "perturbation_source": perturbation_source,
+            "acting_critics": acting_critics,
             "replay_capacity": replay_capacity,
             "random_steps": random_steps,
             "updates_per_round": updates_per_round,
@@ -112,6 +117,10 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
                 "num_critics": 2,
                 "critic_layer_norm": self.settings.critic_layer_norm,
                 "policy_average": getattr(self.settings, "policy_average_decay", 0.0) > 0,
+                "acting_critics": self.acting_critics,
+                "policy_kind": self.settings.policy_kind,
+                "state_value": self.has_state_value,
+                "initial_temperature": getattr(self.settings, "initial_temperature", None),
             },
         )
 

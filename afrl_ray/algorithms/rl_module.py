@@ -1,6 +1,7 @@
 """The networks of an actor-critic as an RLModule: what travels inside every checkpoint."""
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -9,37 +10,53 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor, nn
 
-from afrl_ray.networks import Critic, Policy
+from afrl_ray.networks import Critic, CriticGradients, Policy, StateValue
 
 
 class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
-    """Normaliser and actor (`policy`), two critics, their targets, and on request a slow average of the actor.
+    """Normaliser and actor (`policy`), critics, their targets, and what else the algorithm needs.
 
-    `model_config`: hidden_sizes, num_critics, critic_layer_norm, policy_average (whether to keep `average_actor`).
+    `model_config`: hidden_sizes, num_critics, critic_layer_norm; policy_average, whether to keep `average_actor`, a
+    slow average; acting_critics, whether env runners have the critics too; policy_kind, deterministic when not given,
+    and then there is a `target_actor`; state_value, whether there is one; initial_temperature of the entropy, and no
+    temperature when not given.
     """
 
     def setup(self) -> None:
         observation_size = self.observation_space.shape[0]
         hidden_sizes = self.model_config["hidden_sizes"]
-        self.policy = Policy(observation_size, self.action_space.low, self.action_space.high, hidden_sizes)
+        kind = self.model_config.get("policy_kind", "deterministic")
+        self.policy = Policy(observation_size, self.action_space.low, self.action_space.high, hidden_sizes, kind)
+        if not self.inference_only or self.model_config.get("acting_critics", False):
+            self.critics = nn.ModuleList(
+                Critic(
+                    observation_size,
+                    self.policy.action_size,
+                    hidden_sizes,
+                    layer_norm=self.model_config.get("critic_layer_norm", False),
+                    float32_output=kind == "gaussian",
+                )
+                for _ in range(self.model_config["num_critics"])
+            )
         if self.inference_only:
             return
-        self.critics = nn.ModuleList(
-            Critic(
-                observation_size,
-                self.policy.action_size,
-                hidden_sizes,
-                layer_norm=self.model_config.get("critic_layer_norm", False),
-            )
-            for _ in range(self.model_config["num_critics"])
-        )
-        self.target_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
+        if kind == "deterministic":
+            self.target_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
         self.target_critics = copy.deepcopy(self.critics).requires_grad_(False)
+        if self.model_config.get("state_value"):
+            self.state_value = StateValue(observation_size, hidden_sizes)
+        if (temperature := self.model_config.get("initial_temperature")) is not None:
+            self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         if self.model_config["policy_average"]:
             self.average_actor = copy.deepcopy(self.policy.actor).requires_grad_(False)
 
     def get_non_inference_attributes(self) -> list[str]:
-        return ["critics", "target_actor", "target_critics", "average_actor"]
+        attributes = ["target_actor", "target_critics", "average_actor", "state_value", "log_temperature"]
+        return attributes if self.model_config.get("acting_critics", False) else ["critics", *attributes]
+
+    def critic_gradients(self) -> CriticGradients | None:
+        """How Q_1(s, a) changes with a; None where there are no critics."""
+        return CriticGradients(self.policy.normalizer, self.critics[0]) if hasattr(self, "critics") else None
 
     @property
     def keeps_average(self) -> bool:
@@ -53,7 +70,7 @@ class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
         return policy
 
     def critic_values(self, critics: nn.ModuleList, observations: Tensor, actions: Tensor) -> Tensor:
-        """Values (num_critics, batch) of normalised observations (batch, O) and actions (batch, A)."""
+        """Values (num_critics, ...) of normalised observations (..., O) and actions (..., A)."""
         return torch.stack([critic(observations, actions) for critic in critics])
 
     def _forward(self, batch: dict[str, Any], **_: Any) -> dict[str, Any]:

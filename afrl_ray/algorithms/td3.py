@@ -1,13 +1,13 @@
 """TD3 (Fujimoto et al. 2018) as an RLlib Algorithm: from scratch, or from an offline checkpoint."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from afrl_ray.algorithms.off_policy import OffPolicyAlgorithm, OffPolicyConfig
 from afrl_ray.algorithms.rl_module import ActorCriticModule
-from afrl_ray.algorithms.update_rule import Batch, Polyak, minimize
+from afrl_ray.algorithms.update_rule import Batch, Polyak, adam, minimize
 from afrl_ray.config import TD3BCSettings, TD3Settings
-from afrl_ray.losses import td3
+from afrl_ray.losses import td3, td3_bc
 
 
 class TwinDelayedRule:
@@ -36,13 +36,15 @@ class TwinDelayedRule:
     def optimizers(
         module: ActorCriticModule, settings: TD3Settings | TD3BCSettings
     ) -> dict[str, torch.optim.Optimizer]:
-        def adam(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-            return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-
         return {
-            "actor": adam(module.policy.actor, settings.actor_learning_rate),
-            "critics": adam(module.critics, settings.critic_learning_rate),
+            "actor": adam(module.policy.actor.parameters(), settings.actor_learning_rate),
+            "critics": adam(module.critics.parameters(), settings.critic_learning_rate),
         }
+
+    @staticmethod
+    def noise_draws(settings: TD3Settings | TD3BCSettings) -> int:
+        del settings
+        return 1
 
     def update(self, batch: Batch, update_index: int) -> dict[str, Tensor]:
         critic = self._update_critics(batch)
@@ -62,7 +64,7 @@ class TwinDelayedRule:
         with torch.no_grad():
             next_actions = td3.smoothed_actions(
                 module.target_actor(batch.next_observations),
-                batch.noise * self._noise_scale,
+                batch.noise[0] * self._noise_scale,
                 self._noise_clip,
                 self._low,
                 self._high,
@@ -87,7 +89,7 @@ class TwinDelayedRule:
 
 
 class TD3Rule(TwinDelayedRule):
-    """The plain objective, with the hand-over options of fine-tuning."""
+    """The plain objective, or TD3+BC's where its term is kept, with the hand-over options of fine-tuning."""
 
     _settings: TD3Settings
 
@@ -111,7 +113,9 @@ class TD3Rule(TwinDelayedRule):
             self._move_average()
         return loss
 
-    def _actor_loss(self, q_values: Tensor, *_: object) -> td3.ActorLoss:
+    def _actor_loss(self, q_values: Tensor, policy_actions: Tensor, batch: Batch) -> td3.ActorLoss:
+        if self._settings.bc_alpha is not None:
+            return td3_bc.actor_loss(q_values, policy_actions, batch.actions, self._settings.bc_alpha)
         return td3.actor_loss(q_values, normalize=self._settings.normalize_actor_loss)
 
 

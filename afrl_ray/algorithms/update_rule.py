@@ -20,7 +20,7 @@ class Batch:
     rewards: Tensor  # (batch,)
     next_observations: Tensor  # (batch, O)
     terminations: Tensor  # (batch,), 1.0 where s' is terminal
-    noise: Tensor  # (batch, A), standard normal
+    noise: Tensor  # (draws, batch, A), standard normal, as many draws as the rule wants
 
 
 class UpdateRule(Protocol):
@@ -31,6 +31,11 @@ class UpdateRule(Protocol):
     @staticmethod
     def optimizers(module: ActorCriticModule, settings: object) -> dict[str, torch.optim.Optimizer]:
         """Fresh optimizers by name."""
+        ...
+
+    @staticmethod
+    def noise_draws(settings: object) -> int:
+        """How many standard normal numbers per action of the batch one update wants."""
         ...
 
     def update(self, batch: Batch, update_index: int) -> dict[str, Tensor]:
@@ -47,6 +52,10 @@ class Polyak:
 
     def __call__(self) -> None:
         self._move(self._targets, self._sources, None)
+
+
+def adam(parameters: Iterable[Tensor], learning_rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
 
 
 def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

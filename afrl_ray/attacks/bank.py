@@ -12,36 +12,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FORMAT = "afrl_ray.bank/1"
+from afrl_ray.config import FaultSettings
+from afrl_ray.perturbations import Fault
+
+_FORMAT = "afrl_ray.bank/2"
+_MULTIPLICATIVE_FORMAT = "afrl_ray.bank/1"
+"""Before there were other faults."""
 
 
 class BankFileError(ValueError):
     """The file is not an attack bank of ours."""
 
 
+class BankMismatchError(ValueError):
+    """The bank is for another fault or another robot."""
+
+
 @dataclass(frozen=True)
 class AttackBank:
     """K faults found against one policy, each by an independent search."""
 
-    deltas: NDArray[np.float32]  # (K, A), in [-epsilon, epsilon]
+    deltas: NDArray[np.float32]  # (K, P), parameters of `fault`
     fitness: NDArray[np.float64]  # (K,), mean return of the attacked policy, as the search measured it
     environment_steps: NDArray[np.int64]  # (K,), what each search cost
     seeds: NDArray[np.int64]  # (K,), of the searches
-    epsilon: float
+    fault: FaultSettings
+    """With its magnitude."""
     environment: str
     policy_hash: str
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (self.deltas, self.fitness, self.environment_steps, self.seeds)}
         if self.deltas.ndim != 2 or len(lengths) != 1:
-            raise ValueError(f"a bank needs deltas (K, A) and K of everything else, not {self.deltas.shape}, {lengths}")
+            raise ValueError(f"a bank needs deltas (K, P) and K of everything else, not {self.deltas.shape}, {lengths}")
 
     def __len__(self) -> int:
         return len(self.deltas)
 
     @classmethod
     def from_results(
-        cls, results: Sequence[Any], *, epsilon: float, environment: str, policy_hash: str
+        cls, results: Sequence[Any], *, fault: FaultSettings, environment: str, policy_hash: str
     ) -> "AttackBank":
         """The bank of K search results, each with delta, fitness, environment_steps and seed."""
         return cls(
@@ -49,10 +59,26 @@ class AttackBank:
             np.array([result.fitness for result in results], dtype=np.float64),
             np.array([result.environment_steps for result in results], dtype=np.int64),
             np.array([result.seed for result in results], dtype=np.int64),
-            epsilon,
+            fault,
             environment,
             policy_hash,
         )
+
+    def members(self, fault: Fault) -> NDArray[np.float32]:
+        """The parameters (K, P), to be used under `fault`.
+
+        Raises:
+            BankMismatchError: they are another fault's or another robot's.
+        """
+        size = fault.parameters.size
+        if self.fault.type != fault.kind:
+            raise BankMismatchError(f"the attack bank is for {self.fault.type} faults, not for {fault.kind}")
+        if self.deltas.shape[1] != size:
+            raise BankMismatchError(
+                f"the attack bank's θ has {self.deltas.shape[1]} numbers, as in {self.environment}; "
+                f"a {fault.kind} fault of this robot takes {size}"
+            )
+        return self.deltas
 
     def manifest(self) -> dict[str, Any]:
         """What the bank is, readable beside its arrays."""
@@ -60,7 +86,9 @@ class AttackBank:
             "format": _FORMAT,
             "policy_hash": self.policy_hash,
             "environment": self.environment,
-            "epsilon": self.epsilon,
+            "fault": self.fault.model_dump(),
+            **({"epsilon": self.fault.magnitude} if self.fault.type == "multiplicative" else {}),
+            "parameters": self.deltas.shape[1],
             "members": len(self),
             "seeds": self.seeds.tolist(),
             "fitness": self.fitness.tolist(),
@@ -100,11 +128,13 @@ class AttackBank:
             with np.load(path, allow_pickle=False) as file:
                 manifest = json.loads(str(file["manifest"]))
                 arrays = {name: file[name] for name in ("deltas", "fitness", "environment_steps", "seeds")}
-            if manifest["format"] != _FORMAT:
+            if manifest["format"] == _MULTIPLICATIVE_FORMAT:
+                manifest["fault"] = {"type": "multiplicative", "magnitude": manifest["epsilon"]}
+            elif manifest["format"] != _FORMAT:
                 raise ValueError(f"its format is {manifest['format']!r}, not {_FORMAT!r}")
             return cls(
                 **arrays,
-                epsilon=manifest["epsilon"],
+                fault=FaultSettings(**manifest["fault"]),
                 environment=manifest["environment"],
                 policy_hash=manifest["policy_hash"],
             )

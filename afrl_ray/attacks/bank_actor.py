@@ -10,9 +10,9 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 
 from afrl_ray.attacks.bank import AttackBank
-from afrl_ray.config import Condition
+from afrl_ray.config import Condition, PGDSettings
 from afrl_ray.curriculum.schedules import CurriculumState
-from afrl_ray.perturbations import PerturbationSnapshot
+from afrl_ray.perturbations import GradientSource, PerturbationSnapshot
 
 NAMESPACE = "afrl_ray"
 logger = logging.getLogger(__name__)
@@ -112,6 +112,9 @@ class BankSource:
     condition: Condition
     last_state: CurriculumState
     """In force until the actor says otherwise."""
+    pgd: PGDSettings = field(default_factory=PGDSettings)
+    critic: GradientSource | None = None
+    """What pgd descends on; None: the critic that is being trained."""
 
     def state(self) -> CurriculumState:
         """The trial's state now, or the last one known."""
@@ -125,4 +128,4 @@ class BankSource:
 
     def snapshot(self) -> PerturbationSnapshot:
         bank = self.client.bank
-        return PerturbationSnapshot(self.condition, self.state().q, bank.epsilon, bank.deltas)
+        return PerturbationSnapshot(self.condition, self.state().q, bank.fault, bank.deltas, self.pgd, self.critic)

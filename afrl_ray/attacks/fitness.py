@@ -21,7 +21,7 @@ those of many searches together, anywhere."""
 class AttackResult:
     """What one search found."""
 
-    delta: NDArray[np.float32]  # (A,)
+    delta: NDArray[np.float32]  # (P,), θ
     fitness: float
     """Mean return of the attacked policy over `settings.episodes` whole episodes; lower is a stronger attack."""
     environment_steps: int
@@ -29,7 +29,7 @@ class AttackResult:
     history: tuple[tuple[int, float], ...]
     """(environment steps so far, fitness of the best candidate as then known) after each generation; after racing also
     the result's own."""
-    best_deltas: NDArray[np.float32]  # (len(history), A), these best candidates
+    best_deltas: NDArray[np.float32]  # (len(history), P), these best candidates
 
 
 @dataclass
@@ -38,6 +38,7 @@ class SearchLog:
 
     seed: int
     generations: int
+    step_budget: int | None = None
     environment_steps: int = 0
     loss: float = 0.0
     """The most that an episode played so far ended below its highest return on the way; 0 where rewards are never
@@ -51,10 +52,16 @@ class SearchLog:
 
     @property
     def share_done(self) -> float:
-        return min(1.0, len(self.history) / self.generations)
+        of_budget = self.environment_steps / self.step_budget if self.step_budget else 0.0
+        return min(1.0, max(len(self.history) / self.generations, of_budget))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget of environment steps is used up."""
+        return self.step_budget is not None and self.environment_steps >= self.step_budget
 
     def record(self, delta: NDArray[np.float32], fitness: float) -> None:
-        """Close a generation whose best candidate is `delta` (A,)."""
+        """Close a generation whose best candidate is `delta` (P,)."""
         self.history.append((self.environment_steps, float(fitness)))
         self.best_deltas.append(delta.copy())
 
@@ -79,7 +86,7 @@ class SearchLog:
     def play_returns(
         self, deltas: NDArray[np.float32], seeds: NDArray[np.int64], horizon: float = 1.0
     ) -> Play[Returns]:
-        """Returns (n, E) of `deltas` (n, A) over `seeds` (E,), all of them played to the horizon."""
+        """Returns (n, E) of `deltas` (n, P) over `seeds` (E,), all of them played to the horizon."""
         if not len(seeds):
             return np.zeros((len(deltas), 0))
         episodes = yield from self.play([Candidate(delta, seeds, horizon) for delta in deltas])

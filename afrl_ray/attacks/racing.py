@@ -32,6 +32,8 @@ def raced_evolution(optimizer: Any, settings: AttackSettings, log: SearchLog) ->
     yield from population.begin()
     log.record(*population.best())
     for _generation in range(1, settings.generations):
+        if log.exhausted:
+            break
         yield from population.gather_evidence()
         yield from population.evolve()
         log.record(*population.best())

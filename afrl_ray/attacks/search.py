@@ -7,13 +7,19 @@ from typing import Any, Protocol
 
 import nevergrad
 import numpy as np
+from nevergrad.optimization import metamodel
+from numpy.typing import NDArray
 
 from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
 from afrl_ray.attacks.racing import raced_evolution
 from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.networks import Policy
+from afrl_ray.perturbations import Box, Fault, FiniteSet
 from afrl_ray.rollouts import CandidateRunner, DistributedRollouts
 from afrl_ray.seeding import derive_seed
+
+# NGOpt's model of the objective gives its value as an array of one number, which NumPy 2.4's own float refuses
+metamodel.float = lambda value: np.asarray(value).item()
 
 
 class ProgressReport(Protocol):
@@ -26,7 +32,7 @@ def search_bank(
     policy: Policy,
     environment: EnvironmentSettings,
     settings: AttackSettings,
-    epsilon: float,
+    fault: Fault,
     seeds: Sequence[int],
     workers: int | None = None,
     progress: ProgressReport | None = None,
@@ -39,25 +45,22 @@ def search_bank(
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
     runner = DistributedRollouts(policy, environment, workers)
-    return search_attacks(runner, settings, epsilon, policy.action_size, seeds, progress)
+    return search_attacks(runner, settings, fault, seeds, progress)
 
 
-def search_attack(
-    runner: CandidateRunner, settings: AttackSettings, epsilon: float, action_size: int, seed: int
-) -> AttackResult:
-    """Minimise the mean return over δ in [−epsilon, epsilon]^A.
+def search_attack(runner: CandidateRunner, settings: AttackSettings, fault: Fault, seed: int) -> AttackResult:
+    """Minimise the mean return over the parameters θ of `fault`: a search in a box, all members of a finite set.
 
     Raises:
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
-    return search_attacks(runner, settings, epsilon, action_size, [seed])[0]
+    return search_attacks(runner, settings, fault, [seed])[0]
 
 
 def search_attacks(
     runner: CandidateRunner,
     settings: AttackSettings,
-    epsilon: float,
-    action_size: int,
+    fault: Fault,
     seeds: Sequence[int],
     progress: ProgressReport | None = None,
 ) -> list[AttackResult]:
@@ -68,12 +71,12 @@ def search_attacks(
     Raises:
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
-    logs = [SearchLog(seed, settings.generations) for seed in seeds]
-    searches = [_search(settings, epsilon, action_size, log) for log in logs]
+    logs = [SearchLog(seed, settings.generations, settings.step_budget) for seed in seeds]
+    searches = [_search(settings, fault, log) for log in logs]
     results: dict[int, AttackResult] = {}
     wanted = {index: next(search) for index, search in enumerate(searches)}
     while wanted:
-        played = iter(runner.play([candidate for candidates in wanted.values() for candidate in candidates]))
+        played = iter(runner.play([candidate for candidates in wanted.values() for candidate in candidates], fault))
         answers = {index: [next(played) for _ in candidates] for index, candidates in wanted.items()}
         for index, answer in answers.items():
             try:
@@ -95,21 +98,34 @@ def _report(progress: ProgressReport, logs: Sequence[SearchLog], finished: int) 
     progress.update(max(finished, min(parts, len(logs) - 1)), note)
 
 
-def _search(settings: AttackSettings, epsilon: float, action_size: int, log: SearchLog) -> Play[AttackResult]:
-    optimizer = _make_optimizer(settings, epsilon, action_size, log.seed)
+def _search(settings: AttackSettings, fault: Fault, log: SearchLog) -> Play[AttackResult]:
+    parameters = fault.parameters
+    if isinstance(parameters, FiniteSet):
+        return (yield from _try_all(parameters, settings, log))
+    optimizer = _make_optimizer(settings, parameters, log.seed)
     # racing needs an optimizer that compares each candidate with one other
     if settings.racing.enabled and settings.optimizer == "DE":
         return (yield from raced_evolution(optimizer, settings, log))
     return (yield from _plain_search(optimizer, settings, log))
 
 
+def _try_all(parameters: FiniteSet, settings: AttackSettings, log: SearchLog) -> Play[AttackResult]:
+    """Every member of the set plays `settings.episodes` whole episodes: nothing is left to an optimizer."""
+    returns = yield from log.play_returns(parameters.members, _fitness_seeds(settings, log))
+    fitness = returns.mean(axis=1)  # (M,)
+    log.record(parameters.members[fitness.argmin()], float(fitness.min()))
+    return log.result()
+
+
 def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> Play[AttackResult]:
     """Every candidate plays the same `settings.episodes` whole episodes."""
-    seeds = np.array([derive_seed(log.seed, "fitness", episode) for episode in range(settings.episodes)])
+    seeds = _fitness_seeds(settings, log)
     best, best_delta = math.inf, np.zeros(0, np.float32)
     for _generation in range(settings.generations):
+        if log.exhausted:
+            break
         candidates = [optimizer.ask() for _ in range(settings.population)]
-        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, A)
+        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, P)
         returns = yield from log.play_returns(deltas, seeds)
         fitness = returns.mean(axis=1)  # (population,)
         for candidate, value in zip(candidates, fitness, strict=True):
@@ -120,10 +136,15 @@ def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> P
     return log.result()
 
 
-def _make_optimizer(settings: AttackSettings, epsilon: float, action_size: int, seed: int) -> Any:
+def _fitness_seeds(settings: AttackSettings, log: SearchLog) -> NDArray[np.int64]:
+    return np.array([derive_seed(log.seed, "fitness", episode) for episode in range(settings.episodes)])
+
+
+def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
     # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
-    parameter = nevergrad.p.Array(shape=(action_size,)).set_mutation(sigma=epsilon / 3)
-    parameter.set_bounds(-epsilon, epsilon, method="clipping", full_range_sampling=True)
+    center = np.full(box.size, (box.low + box.high) / 2)
+    parameter = nevergrad.p.Array(init=center).set_mutation(sigma=(box.high - box.low) / 6)
+    parameter.set_bounds(box.low, box.high, method="clipping", full_range_sampling=True)
     parameter.random_state = np.random.RandomState(derive_seed(seed, "optimizer"))
     budget = settings.population * settings.generations
     if settings.optimizer == "DE":

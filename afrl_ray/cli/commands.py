@@ -55,16 +55,17 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if configs:
         if len(targets) > 1:
             raise ValueError("afrl evaluate takes one YAML file, or checkpoints, not both")
-        _refuse(arguments, "env", "epsilon", "seed", "bank", "episodes", "output")
+        _refuse(arguments, "env", "epsilon", "seed", "bank", "critic", "episodes", "output")
         arguments.config = Path(configs[0])
         _run_until(arguments, "evaluation")
         return
     settings = _checkpoint_settings(arguments, {"evaluation.episodes": arguments.episodes})
     checkpoints = [_existing(Path(target)) for target in targets]
-    bank = _existing(arguments.bank) if arguments.bank is not None else None
+    banks = [_existing(path) for path in arguments.bank or []]
+    critic = _existing(arguments.critic) if arguments.critic is not None else None
     from afrl_ray.pipeline.evaluate import evaluate_checkpoints
 
-    _report(evaluate_checkpoints(checkpoints, settings, bank, arguments.output), arguments.json)
+    _report(evaluate_checkpoints(checkpoints, settings, banks, critic, arguments.output), arguments.json)
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -80,7 +81,12 @@ def train_expert(arguments: argparse.Namespace) -> None:
     """Settings of the expert from options and overrides, an option being one more override."""
     from afrl_ray.config import ExpertSettings, load_settings
 
-    options = {"environment.id": arguments.robot, "steps": arguments.steps, "seed": arguments.seed}
+    options = {
+        "environment.id": arguments.robot,
+        "algorithm.type": arguments.algorithm,
+        "steps": arguments.steps,
+        "seed": arguments.seed,
+    }
     settings = load_settings(ExpertSettings, None, [*_as_overrides(options), *arguments.overrides])
     from afrl_ray.pipeline.expert import train_expert as train
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from afrl_ray import __version__
-from afrl_ray.cli import commands, config_commands
+from afrl_ray.cli import commands, config_commands, study_commands
 
 _Handler = Callable[[argparse.Namespace], None]
 
@@ -106,7 +106,12 @@ def _build_parser() -> argparse.ArgumentParser:
         "targets", nargs="+", metavar="CHECKPOINT", help="policies or checkpoints of ours, or one YAML file"
     )
     _add_checkpoint_options(evaluate)
-    evaluate.add_argument("--bank", type=Path, metavar="FILE", help="attack bank for the adversarial condition")
+    evaluate.add_argument(
+        "--bank", type=Path, action="append", metavar="FILE", help="attack bank for its fault's adversarial conditions"
+    )
+    evaluate.add_argument(
+        "--critic", type=Path, metavar="CHECKPOINT", help="whose critic the condition pgd descends on"
+    )
     evaluate.add_argument("--episodes", type=int, metavar="N", help="episodes per condition")
     evaluate.add_argument("--output", type=Path, metavar="DIR", help="folder for scores, tables and figures")
     evaluate.set_defaults(overrides=[])
@@ -123,14 +128,39 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_config(sweep)
     _add_json(sweep)
 
+    reproduce = add(
+        "reproduce",
+        study_commands.reproduce,
+        "run studies, the paper's tables and figures among them, or list them with their costs",
+        "afrl reproduce list",
+        "afrl reproduce list --scale small",
+        "afrl reproduce table1 fig4 --scale small",
+        "afrl reproduce table1 --scale small --robot halfcheetah --seeds 2",
+        "afrl reproduce table2 --scale paper runtime.address=auto 'data={type: d4rl, dataset: \"{robot}-expert-v2\"}'",
+        "afrl reproduce my_study.yaml --scale smoke",
+    )
+    reproduce.add_argument(
+        "studies", nargs="+", metavar="STUDY", help="names or YAML files of studies; all for all of them; or list"
+    )
+    reproduce.add_argument("--scale", metavar="SCALE", help="smoke, small or paper, or a YAML file")
+    reproduce.add_argument("--robot", nargs="+", metavar="ROBOT", help="instead of the scale's robots")
+    reproduce.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
+    reproduce.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"
+    )
+    reproduce.set_defaults(overrides=[])
+    _add_json(reproduce)
+
     expert = add(
         "train-expert",
         commands.train_expert,
-        "train a robot's expert online with TD3, the source of generated data",
+        "train a robot's expert online with TD3 or SAC, the source of generated data",
         "afrl train-expert hopper",
         "afrl train-expert hopper --steps 300000 --seed 1 --output experts/hopper algorithm.batch_size=256",
+        "afrl train-expert halfcheetah --algorithm sac",
     )
     expert.add_argument("robot", metavar="ROBOT", help="a robot's short name: hopper, halfcheetah, walker2d, ant")
+    expert.add_argument("--algorithm", metavar="NAME", help="what it learns with: td3 (the default) or sac")
     expert.add_argument("--steps", type=int, metavar="N", help="environment steps, one update each")
     expert.add_argument("--seed", type=int, metavar="S", help="the one seed of the training")
     expert.add_argument("--output", type=Path, metavar="DIR", help="folder of the training (runs/expert-ROBOT)")

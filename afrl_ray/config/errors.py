@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -117,6 +118,8 @@ def _locate(location: Sequence[str | int], root: Section) -> _Place:
         parent = current
         name = f"{name}[{part}]" if isinstance(part, int) else f"{name}.{part}".lstrip(".")
         members = section_members(current, str(part)) if current is not None else ()
+        while parts and isinstance(parts[0], int):
+            name = f"{name}[{parts.pop(0)}]"
         if len(members) > 1 and parts:
             tag = parts.pop(0)
             members = tuple(member for member in members if member_type(member) == tag)
@@ -126,16 +129,17 @@ def _locate(location: Sequence[str | int], root: Section) -> _Place:
 
 def _unknown(place: _Place, root: Section) -> str:
     """Why a name is refused: another member's, a dotted one that should be nested, or simply unknown."""
-    section_name, _, leaf = place.name.rpartition(".")
-    if place.name in setting_names(root) and place.parent is not None and "type" in place.parent.model_fields:
+    name = re.sub(r"\[\d+\]", "", place.name)  # of an item of a list, as the names of settings have it
+    section_name, _, leaf = name.rpartition(".")
+    if name in setting_names(root) and place.parent is not None and "type" in place.parent.model_fields:
         others = [member_type(member) for member in _union_of(section_name, root) if leaf in member.model_fields]
         return (
             f"{place.name} is not a setting of {section_name}.type={member_type(place.parent)}, "
             f"only of {' and '.join(others)}; set {section_name}.type to {' or '.join(others)}"
         )
-    if place.name in setting_names(root):
+    if name in setting_names(root):
         return f"{place.name} cannot be written with dots in a file; nest it, as {_nested(place.name)}"
-    return not_a_setting(place.name, root)
+    return not_a_setting(name, root)
 
 
 def _union_of(name: str, root: Section) -> tuple[Section, ...]:

@@ -1,16 +1,18 @@
 """The whole experiment: one immutable tree of settings."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from afrl_ray.config.algorithm import TD3BCSettings, TD3Settings
+from afrl_ray.config.algorithm import OfflineAlgorithm, OnlineAlgorithm, PolicyKind, TD3BCSettings, TD3Settings
 from afrl_ray.config.base import Settings
 from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import EvaluationSettings
-from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings
+from afrl_ray.config.names import member_type, section_members
+from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings, check_condition
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import SearchSettings
 
@@ -18,7 +20,7 @@ from afrl_ray.config.search import SearchSettings
 class PretrainSettings(Settings):
     """Phase 1: offline pretraining."""
 
-    algorithm: TD3BCSettings = TD3BCSettings()
+    algorithm: OfflineAlgorithm = TD3BCSettings()
     updates: PositiveInt = 5_000_000
     """Gradient updates of the critics."""
     evaluation_interval: PositiveInt = 10_000
@@ -40,11 +42,18 @@ class PretrainSettings(Settings):
 class FinetuneSettings(Settings):
     """Phase 3: online fine-tuning under perturbations."""
 
-    algorithm: TD3Settings = TD3Settings()
+    start: Literal["pretrained", "scratch"] = "pretrained"
+    """pretrained: networks and statistics of the offline algorithm, replay with offline data. scratch: fresh networks,
+    an empty replay and raw observations, as a fully online training has it."""
+    algorithm: OnlineAlgorithm = TD3Settings()
     steps: PositiveInt = 1_000_000
     """Environment steps, one update each."""
+    random_steps: NonNegativeInt = 25_000
+    """With start: scratch the first steps, with uniformly random actions and without updates (the value of TD3's
+    code)."""
     offline_ratio: float = Field(1.0, ge=0, le=1)
-    """Share of the offline data, drawn uniformly, that the replay starts with. The value is ours."""
+    """Share of the offline data, drawn uniformly, that the replay starts with; none with start: scratch. The value is
+    ours."""
     replay_capacity: PositiveInt = 2_000_000
     num_envs: PositiveInt = 1
     """Environments stepped together by one env runner."""
@@ -62,6 +71,11 @@ class FinetuneSettings(Settings):
             raise ValueError(
                 f"evaluation_interval ({interval}) is longer than steps ({self.steps}); "
                 f"write evaluation_interval: {self.steps} or less"
+            )
+        if self.start == "scratch" and self.random_steps >= self.steps:
+            raise ValueError(
+                f"random_steps ({self.random_steps}) leave none of the steps ({self.steps}) to learn in; "
+                f"write random_steps: {self.steps // 10} or less"
             )
         if self.checkpoint_interval % interval:
             nearest = max(round(self.checkpoint_interval / interval), 1) * interval
@@ -100,7 +114,7 @@ class ExperimentSettings(Settings):
 
     @model_validator(mode="after")
     def _replay_holds_the_offline_rows(self) -> "ExperimentSettings":
-        rows = self.data.transitions
+        rows = self.data.transitions if self.finetune.start == "pretrained" else None
         if rows is not None and rows * self.finetune.offline_ratio > self.finetune.replay_capacity:
             raise ValueError(
                 f"finetune.replay_capacity ({self.finetune.replay_capacity}) cannot hold the "
@@ -111,8 +125,19 @@ class ExperimentSettings(Settings):
 
     @model_validator(mode="after")
     def _networks_can_be_handed_over(self) -> "ExperimentSettings":
+        if self.finetune.start == "scratch":
+            return self
+        offline, online = self.pretrain.algorithm, self.finetune.algorithm
+        if offline.policy_kind != online.policy_kind:
+            takers = _types_with(FinetuneSettings, offline.policy_kind)
+            makers = _types_with(PretrainSettings, online.policy_kind)
+            raise ValueError(
+                f"finetune.algorithm.type={online.type} cannot take the {offline.policy_kind} policy of "
+                f"pretrain.algorithm.type={offline.type}; set finetune.algorithm.type to {takers}, "
+                f"or pretrain.algorithm.type to {makers}"
+            )
         for name in ("hidden_sizes", "critic_layer_norm"):
-            before, after = (getattr(part.algorithm, name) for part in (self.pretrain, self.finetune))
+            before, after = getattr(offline, name), getattr(online, name)
             if before != after:
                 raise ValueError(
                     f"pretrain.algorithm.{name} ({before}) is not finetune.algorithm.{name} ({after}), and fine-tuning "
@@ -120,6 +145,21 @@ class ExperimentSettings(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _conditions_fit_the_fault(self) -> "ExperimentSettings":
+        if "pgd" in self.evaluation.conditions:
+            try:
+                check_condition("pgd", self.perturbation.fault)
+            except ValueError as error:
+                raise ValueError(f"evaluation.conditions: {error}") from error
+        return self
+
     @property
     def output_directory(self) -> Path:
         return (self.output or Path("runs") / self.name).expanduser().absolute()
+
+
+def _types_with(section: type[PretrainSettings] | type[FinetuneSettings], policy_kind: PolicyKind) -> str:
+    """The algorithms of `section` that have such a policy."""
+    members = section_members(section, "algorithm")
+    return " or ".join(member_type(member) for member in members if getattr(member, "policy_kind", None) == policy_kind)

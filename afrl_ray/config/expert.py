@@ -2,16 +2,16 @@
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from afrl_ray.config.algorithm import TD3Settings
+from afrl_ray.config.algorithm import OnlineAlgorithm, TD3Settings
 from afrl_ray.config.base import Settings
 from afrl_ray.config.environment import EnvironmentSettings
 
 
 class ExpertSettings(Settings):
-    """Online TD3 from scratch; the best policy by validation episodes becomes the expert."""
+    """Online TD3 or SAC from scratch; the best policy by validation episodes becomes the expert."""
 
     environment: EnvironmentSettings = EnvironmentSettings()
-    algorithm: TD3Settings = TD3Settings(batch_size=128)
+    algorithm: OnlineAlgorithm = TD3Settings(batch_size=128)
     """TD3's own batch size was 100; 128 takes a little over half of the time of 256."""
     seed: NonNegativeInt = 0
     steps: PositiveInt = 1_000_000

@@ -61,7 +61,7 @@ def load_settings(root: type[AnySettings], path: Path | None, overrides: Sequenc
         ConfigError: with one line for each mistake.
     """
     tree = read_settings_file(path) if path is not None else {}
-    return _build(root, _with_values(root, tree, _parse_overrides(overrides)), _Origin(path, overrides))
+    return _build(root, _with_values(root, tree, parse_overrides(overrides)), _Origin(path, overrides))
 
 
 def with_settings(settings: AnySettings, values: Mapping[str, Any]) -> AnySettings:
@@ -98,7 +98,12 @@ class _Origin:
         return f"{self.file}: {message}" if self.file is not None else message
 
 
-def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values of NAME=VALUE by dotted name.
+
+    Raises:
+        ConfigError: one is not of this form, or its value is not YAML.
+    """
     values: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
@@ -196,13 +201,20 @@ def _check_search(experiment: ExperimentSettings, search: SearchSettings, origin
     base = experiment.model_copy(update={"search": None})
     for values in _trials(search):
         try:
-            with_settings(base, values)
+            _check_fault(base, with_settings(base, values))
         except ConfigError as error:
             trial = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
             lines = [
                 origin.label("search.space", f"search.space ({trial}): {line}") for line in str(error).splitlines()
             ]
             raise ConfigError("\n".join(lines)) from error
+
+
+def _check_fault(base: ExperimentSettings, trial: ExperimentSettings) -> None:
+    """Banks and validation episodes are made before the trials, for one fault."""
+    for name in ("fault", "epsilon"):
+        if getattr(trial.perturbation, name) != getattr(base.perturbation, name):
+            raise ConfigError(f"perturbation.{name} must be the same for all trials; run an experiment for each")
 
 
 def _trials(search: SearchSettings) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,12 @@ Section = type[Settings]
 
 
 def section_members(section: Section, name: str) -> tuple[Section, ...]:
-    """The classes that the field `name` of `section` may hold; none where it is a plain value or no field."""
+    """The classes that the field `name` of `section`, or each item of its list, may hold; none where it is a plain
+    value or no field."""
     field = section.model_fields.get(name)
     types = _alternatives(field.annotation) if field is not None else ()
+    if len(types) == 1 and get_origin(types[0]) is tuple:
+        types = _alternatives(get_args(types[0])[0])
     return tuple(kind for kind in types if isinstance(kind, type) and issubclass(kind, Settings))
 
 

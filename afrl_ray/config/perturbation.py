@@ -2,18 +2,61 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from afrl_ray.config.base import Settings
+from afrl_ray.config.fault import FaultSettings
 
-Condition = Literal["normal", "random", "adversarial"]
+Condition = Literal["normal", "random", "adversarial", "pgd"]
+"""How a fault's parameters θ are chosen: none; uniformly for an episode; a member of a bank; anew at each step."""
+
+
+class PGDSettings(Settings):
+    """Projected gradient descent on Q at each step (Ayabe et al. 2025, appendix E); all values are ours."""
+
+    steps: PositiveInt = 5
+    """N."""
+    step_size: PositiveFloat | None = None
+    """η; 2.5 ε / N when not given, so that every corner of the box can be reached and left again."""
+    critic: Literal["pretrained", "current"] = "pretrained"
+    """Whose Q in training: that of the pretrained policy, or the one that is being trained. Evaluation always takes
+    the pretrained one."""
 
 
 class PerturbationSettings(Settings):
+    fault: FaultSettings = FaultSettings()
+    """What a perturbed episode suffers, in training and under the conditions normal, random, adversarial and pgd."""
     epsilon: float | None = Field(None, gt=0, le=1)
-    """Bound on |δ| in ã = a + δ⊙a; the robot's own value when not given."""
+    """Bound on |δ| of multiplicative faults that have no magnitude of their own; the robot's when not given."""
     condition: Condition = "adversarial"
-    """What a perturbed training episode gets: nothing, a uniform draw, or a member of the bank."""
+    """What a perturbed training episode gets: nothing, a uniform draw, a member of the bank, or PGD at each step."""
+    pgd: PGDSettings = PGDSettings()
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "PerturbationSettings":
+        if self.fault.type == "multiplicative" and self.epsilon is not None and self.fault.magnitude is not None:
+            raise ValueError(
+                f"epsilon ({self.epsilon:g}) and fault.magnitude ({self.fault.magnitude:g}) are the same bound; "
+                "keep one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pgd_fits(self) -> "PerturbationSettings":
+        check_condition(self.condition, self.fault)
+        return self
+
+
+def check_condition(condition: Condition, fault: FaultSettings) -> None:
+    """
+    Raises:
+        ValueError: `condition` cannot choose the parameters of `fault`.
+    """
+    if condition == "pgd" and fault.type != "multiplicative":
+        raise ValueError(
+            f"condition pgd is for multiplicative faults, whose δ a gradient of Q can choose, not for {fault.type}; "
+            "write random or adversarial"
+        )
 
 
 class RacingSettings(Settings):
@@ -35,12 +78,15 @@ class RacingSettings(Settings):
 
 
 class AttackSettings(Settings):
-    """Differential evolution over δ; population, generations and bank sizes are ours."""
+    """Differential evolution over a fault's θ; population, generations and bank sizes are ours. The few members of a
+    finite set, such as dead joints, are all tried instead."""
 
     optimizer: str = "DE"
     """DE is differential evolution; any other name is looked up in nevergrad's registry."""
     population: int = Field(16, ge=4)
     generations: PositiveInt = 12
+    step_budget: PositiveInt | None = None
+    """Environment steps after which a search begins no further generation; no bound when not given."""
     episodes: PositiveInt = 10
     """Whole episodes behind the fitness of a result, and, without racing, behind that of every candidate, with seeds
     common to all of them. A policy falls over by chance in some episodes: few of them find attacks on the seeds instead

@@ -1,7 +1,7 @@
 """The curriculum as a Tune scheduler that wraps any other."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
@@ -37,9 +37,12 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
 
     supports_buffered_results = False
 
-    def __init__(self, board: CurriculumBoard, base: TrialScheduler | None = None) -> None:
+    def __init__(
+        self, board: CurriculumBoard | Callable[[Trial], CurriculumBoard], base: TrialScheduler | None = None
+    ) -> None:
+        """`board` is that of all trials, or says which one a trial has."""
         super().__init__()
-        self._board = board
+        self._board_of = board if callable(board) else lambda _trial: board
         self._base = base or FIFOScheduler()
 
     @property
@@ -58,7 +61,7 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
             settings = _SETTINGS.validate_python(trial.config["experiment"]["curriculum"])
             state = CurriculumState(**{name: result[f"curriculum/{name}"] for name in _STATE_FIELDS})
             following = next_state(settings, state, result["curriculum_score"], result["total_evaluations"])
-            self._board.set_state(trial.trial_id, following)
+            self._board_of(trial).set_state(trial.trial_id, following)
         except Exception:
             logger.warning("curriculum: q of trial %s stays as it is", trial.trial_id, exc_info=True)
 

@@ -1,6 +1,8 @@
 """The curricula over q as pure functions (Ayabe et al. 2025, equations 9 to 11 and 20)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from afrl_ray.config import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
 
@@ -40,6 +42,27 @@ def next_state(
         return CurriculumState(_clip(state.q + bounded, 0.0, 1.0), average, state.evaluations + 1)
     change = settings.q_max / total_evaluations if isinstance(settings, LinearCurriculum) else 0.0  # equation 10
     return replace(state, q=_clip(state.q + change, 0.0, 1.0), evaluations=state.evaluations + 1)
+
+
+def mean_q(env_steps: Sequence[float], q: Sequence[float]) -> float:
+    """Mean of q over a training, from its evaluations (K + 1,): the first one at step 0, q_k in force before the k-th.
+
+    Raises:
+        ValueError: there is no interval to average over.
+    """
+    total = env_steps[-1] - env_steps[0] if len(env_steps) else 0
+    if total <= 0 or len(env_steps) != len(q):
+        raise ValueError(f"no mean q over {len(env_steps)} evaluations")
+    lengths = [after - before for before, after in pairwise(env_steps)]
+    return sum(length * value for length, value in zip(lengths, q[1:], strict=True)) / total
+
+
+def matching_q_max(mean: float, total_evaluations: int) -> float:
+    """The q_max with which the linear schedule's q has this mean over the training, at most 1.
+
+    In the k-th of K intervals q is q_max k / K (equation 10), so that its mean is q_max (K + 1) / (2 K).
+    """
+    return _clip(mean * 2 * total_evaluations / (total_evaluations + 1), 0.0, 1.0)
 
 
 def _clip(value: float, low: float, high: float) -> float:

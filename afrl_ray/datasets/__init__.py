@@ -1,12 +1,15 @@
 """Offline data from every source, as columns in memory."""
 
+from pathlib import Path
+
 from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, MinariData
-from afrl_ray.datasets.d4rl_data import read_d4rl
+from afrl_ray.datasets.d4rl_data import read_d4rl, without_contact_forces
 from afrl_ray.datasets.generated import generate_transitions, load_data_policy
 from afrl_ray.datasets.minari_data import MissingDependencyError, read_minari, save_minari
 from afrl_ray.datasets.normalization import observation_statistics
 from afrl_ray.datasets.transitions import Progress, Transitions
-from afrl_ray.envs import make_vector_env
+from afrl_ray.envs import find_robot, make_vector_env
+from afrl_ray.envs.robots import d4rl_robot_name
 
 __all__ = [
     "MissingDependencyError",
@@ -39,7 +42,9 @@ def load_transitions(
         case MinariData():
             transitions = read_minari(settings, progress)
         case D4RLData():
+            _check_robot(settings.dataset, environment)
             transitions = read_d4rl(settings, environment.max_episode_steps, progress)
+            transitions = _as_observed(transitions, settings.dataset, environment)
         case _:
             policy = load_data_policy(settings, environment)
             return generate_transitions(policy, settings, environment, seed, num_threads=num_threads, progress=progress)
@@ -47,10 +52,36 @@ def load_transitions(
     return transitions
 
 
-def _check_sizes(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> None:
+def _check_robot(dataset: str, environment: EnvironmentSettings) -> None:
+    """Sizes alone do not tell the half-cheetah from the walker; D4RL's names do."""
+    name = d4rl_robot_name(Path(dataset).stem.replace("_", "-"))
+    recorded, simulated = find_robot(name or ""), find_robot(environment.id)
+    if recorded and simulated and recorded != simulated:
+        raise ValueError(
+            f"{dataset} is data of {recorded.name}, but environment.id is {environment.id}; "
+            f"write environment.id: {recorded.name}"
+        )
+
+
+def _as_observed(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> Transitions:
+    """D4RL's observations without columns that the environment does not have."""
+    robot = find_robot(environment.id)
+    extra = transitions.observation_size - _sizes(environment)[0]
+    if robot is None or extra == 0 or extra != robot.contact_force_columns:
+        return transitions
+    return without_contact_forces(transitions, extra, dataset)
+
+
+def _sizes(environment: EnvironmentSettings) -> tuple[int, int]:
+    """Numbers of observations and actions."""
     env = make_vector_env(environment, [0])
     sizes = (env.observation_space.shape[0], env.action_space.shape[0])
     env.close()
+    return sizes
+
+
+def _check_sizes(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> None:
+    sizes = _sizes(environment)
     if (transitions.observation_size, transitions.action_size) != sizes:
         raise ValueError(
             f"{dataset} has {transitions.observation_size} observations and {transitions.action_size} actions, but "

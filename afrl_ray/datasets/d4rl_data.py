@@ -1,6 +1,7 @@
 """D4RL's HDF5 files (Fu et al. 2020, arXiv:2004.07219), read without the d4rl package."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -80,6 +81,31 @@ def read_d4rl(settings: D4RLData, max_episode_steps: int, progress: Progress | N
     if progress is not None:
         progress(len(transitions), len(transitions))
     return transitions
+
+
+def without_contact_forces(transitions: Transitions, columns: int, dataset: str) -> Transitions:
+    """The transitions without the last `columns` of their observations, which must be zero.
+
+    D4RL recorded the ant with MuJoCo builds in which its 84 contact forces are always zero; the v4 environment does
+    not have them at all.
+
+    Raises:
+        ValueError: one of them is not zero: then the data say something that the environment cannot.
+    """
+    forces = (transitions.observations[:, -columns:], transitions.next_observations[:, -columns:])
+    nonzero = np.zeros(len(transitions), dtype=np.bool_)
+    for values in forces:
+        nonzero |= values.any(axis=1)
+    if nonzero.any():
+        raise ValueError(
+            f"{dataset} has contact forces in {int(nonzero.sum())} of {len(transitions)} rows, which the environment "
+            f"does not observe; name an environment with observations of {transitions.observation_size}"
+        )
+    return replace(
+        transitions,
+        observations=np.ascontiguousarray(transitions.observations[:, :-columns]),
+        next_observations=np.ascontiguousarray(transitions.next_observations[:, :-columns]),
+    )
 
 
 def _read_columns(file: h5py.File, path: Path) -> dict[str, np.ndarray]:

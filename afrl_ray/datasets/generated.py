@@ -8,8 +8,7 @@ import numpy as np
 
 from afrl_ray.config import EnvironmentSettings, GeneratedData
 from afrl_ray.datasets.transitions import BoolArray, FloatArray, Progress, Transitions
-from afrl_ray.envs import VectorEnv, find_robot, make_vector_env
-from afrl_ray.envs.robots import ROBOTS
+from afrl_ray.envs import VectorEnv, find_robot, make_vector_env, robots
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.seeding import derive_seed
 
@@ -27,13 +26,16 @@ def expert_path(environment_id: str) -> Path:
     """
     robot = find_robot(environment_id)
     if robot is None:
-        names = ", ".join(known.name for known in ROBOTS)
+        names = ", ".join(known.name for known in robots.ROBOTS)
         raise ValueError(
             f"no expert is bundled for {environment_id}, only for {names}; set data.policy to the file of a policy"
         )
     path = Path(str(resources.files("afrl_ray") / "assets" / "experts" / f"{robot.name}.safetensors"))
     if not path.is_file():
-        raise FileNotFoundError(f"no expert for {robot.name} at {path}; train one with: afrl train-expert {robot.name}")
+        raise FileNotFoundError(
+            f"no expert is bundled for {robot.name}; run `afrl train-expert {robot.name}`, "
+            f"then set data.policy to the expert.safetensors it leaves in runs/expert-{robot.name}"
+        )
     return path
 
 

@@ -42,7 +42,7 @@ def learning_curves(
     trials = list(dict.fromkeys(curves["trial"]))
     if not trials or not conditions:
         raise ValueError(f"no trials or no conditions to draw: {len(curves)} rows, columns {list(curves)}")
-    colours = _colours(len(trials))
+    colours = line_colours(len(trials))
     figure = Figure(figsize=(10.0, 6.0), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 6)
@@ -78,12 +78,14 @@ def learning_curves(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write `figure` to `path` as PNG, atomically."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=160)
+    """Write `figure` to `path`, as its suffix says: .png, or .svg with text as text and without a date."""
+    kind = path.suffix.removeprefix(".") or "png"
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "afrl"}):
+        figure.savefig(temporary, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
 
 
-def _colours(count: int) -> Sequence[Any]:
+def line_colours(count: int) -> Sequence[Any]:
+    """That many colours that colour-blind readers can tell apart."""
     if count <= len(_PALETTE):
         return _PALETTE[:count]
     ramp = matplotlib.colormaps["viridis"]  # ordered and colour-blind safe; its last tenth is too pale on white
@@ -108,6 +110,11 @@ def _draw(
     axes.set_xlabel("Environment steps", fontsize=11)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(5))
+    dress(axes)
+
+
+def dress(axes: Axes) -> None:
+    """The look that all line plots share."""
     axes.tick_params(labelsize=10)
     axes.grid(color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)

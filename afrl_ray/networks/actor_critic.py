@@ -1,7 +1,8 @@
-"""Actor, critic and observation normaliser."""
+"""Deterministic actor, critics and observation normaliser."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +19,20 @@ def multilayer_perceptron(
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), *([nn.LayerNorm(after)] if layer_norm else []), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], output_size))
+
+
+def with_float32_output(layers: nn.Sequential, inputs: Tensor) -> Tensor:
+    """`layers(inputs)` in float32, whose last layer is computed in float32 under autocast too.
+
+    bfloat16 rounds a value of 300 to a multiple of 2. Regression averages that out, but objectives that compare values
+    with each other (advantages, soft maxima) or that are logarithms of densities would see little else.
+    """
+    *hidden_layers, output_layer = layers
+    features = inputs
+    for layer in hidden_layers:
+        features = layer(features)
+    with torch.autocast(features.device.type, enabled=False):
+        return output_layer(features.float())  # type: ignore[no-any-return]
 
 
 class ObservationNormalizer(nn.Module):
@@ -43,6 +58,7 @@ class ObservationNormalizer(nn.Module):
 class Actor(nn.Module):
     """Deterministic policy on normalised observations: centre + half range · tanh(mlp(s))."""
 
+    outputs_per_joint: ClassVar[int] = 1
     action_center: Tensor  # (A,)
     action_half_range: Tensor  # (A,)
 
@@ -53,7 +69,7 @@ class Actor(nn.Module):
         low, high = (torch.as_tensor(np.asarray(bound), dtype=torch.float32) for bound in (action_low, action_high))
         self.register_buffer("action_center", (high + low) / 2)
         self.register_buffer("action_half_range", (high - low) / 2)
-        self.layers = multilayer_perceptron(observation_size, hidden_sizes, len(low))
+        self.layers = multilayer_perceptron(observation_size, hidden_sizes, self.outputs_per_joint * len(low))
 
     def forward(self, observations: Tensor) -> Tensor:  # (batch, O) -> (batch, A), in the action space's units
         squashed = torch.tanh(self.layers(observations).float())
@@ -64,11 +80,30 @@ class Critic(nn.Module):
     """Q(s, a) on normalised observations and actions in the action space's units."""
 
     def __init__(
-        self, observation_size: int, action_size: int, hidden_sizes: Sequence[int], *, layer_norm: bool = False
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden_sizes: Sequence[int],
+        *,
+        layer_norm: bool = False,
+        float32_output: bool = False,
     ) -> None:
         super().__init__()
         self.layers = multilayer_perceptron(observation_size + action_size, hidden_sizes, 1, layer_norm=layer_norm)
+        self._float32_output = float32_output
 
-    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:  # -> (batch,)
-        values: Tensor = self.layers(torch.cat([observations, actions], dim=-1))
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:  # (..., O) and (..., A) -> (...)
+        inputs = torch.cat([observations, actions], dim=-1)
+        values = with_float32_output(self.layers, inputs) if self._float32_output else self.layers(inputs)
         return values.squeeze(-1).float()
+
+
+class StateValue(nn.Module):
+    """V(s) on normalised observations."""
+
+    def __init__(self, observation_size: int, hidden_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = multilayer_perceptron(observation_size, hidden_sizes, 1)
+
+    def forward(self, observations: Tensor) -> Tensor:  # (..., O) -> (...)
+        return with_float32_output(self.layers, observations).squeeze(-1)

@@ -14,9 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize_tensors
 from torch import Tensor, nn
 
+from afrl_ray.config import PolicyKind
 from afrl_ray.networks.actor_critic import Actor, ObservationNormalizer
+from afrl_ray.networks.gaussian import GaussianActor
 
 _FORMAT = "afrl_ray.policy/1"
+_ACTORS: Mapping[PolicyKind, type[Actor]] = {"deterministic": Actor, "gaussian": GaussianActor}
 
 
 class PolicyFileError(ValueError):
@@ -24,16 +27,27 @@ class PolicyFileError(ValueError):
 
 
 class Policy(nn.Module):
-    """Raw observations in, actions in the action space's units out; deterministic."""
+    """Raw observations in, actions in the action space's units out.
+
+    It acts deterministically, a Gaussian policy by its mean action; `sample` is for exploration.
+    """
+
+    actor: Actor
 
     def __init__(
-        self, observation_size: int, action_low: ArrayLike, action_high: ArrayLike, hidden_sizes: Sequence[int]
+        self,
+        observation_size: int,
+        action_low: ArrayLike,
+        action_high: ArrayLike,
+        hidden_sizes: Sequence[int],
+        kind: PolicyKind = "deterministic",
     ) -> None:
         super().__init__()
         self.observation_size = observation_size
         self.hidden_sizes = tuple(hidden_sizes)
+        self.kind = kind
         self.normalizer = ObservationNormalizer(observation_size)
-        self.actor = Actor(observation_size, action_low, action_high, hidden_sizes)
+        self.actor = _ACTORS[kind](observation_size, action_low, action_high, hidden_sizes)
 
     @property
     def action_size(self) -> int:
@@ -47,6 +61,10 @@ class Policy(nn.Module):
     def action_high(self) -> NDArray[np.float32]:
         return (self.actor.action_center + self.actor.action_half_range).cpu().numpy()
 
+    @property
+    def observation_std(self) -> NDArray[np.float32]:
+        return self.normalizer.std.cpu().numpy().copy()
+
     def forward(self, observations: Tensor) -> Tensor:  # (batch, O) -> (batch, A)
         return self.actor(self.normalizer(observations))  # type: ignore[no-any-return]
 
@@ -54,6 +72,19 @@ class Policy(nn.Module):
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Actions (batch, A) for observations (batch, O)."""
         return self(torch.from_numpy(observations)).numpy()  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def sample(self, observations: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Random actions (batch, A) of a Gaussian policy for observations (batch, O) and standard normal noise
+        (batch, A).
+
+        Raises:
+            TypeError: the policy is deterministic.
+        """
+        if not isinstance(self.actor, GaussianActor):
+            raise TypeError("a deterministic policy has nothing to sample from")
+        actions, _ = self.actor.sample(self.normalizer(torch.from_numpy(observations)), torch.from_numpy(noise))
+        return actions.numpy()  # type: ignore[no-any-return]
 
     def fingerprint(self) -> str:
         """SHA-256 over all weights and statistics: two policies with one fingerprint act alike."""
@@ -68,6 +99,7 @@ def save_policy_file(policy: Policy, path: Path, record: Mapping[str, Any] | Non
     """Write `policy` to `path` with a JSON-serialisable `record` of its origin, atomically."""
     metadata = {
         "format": _FORMAT,
+        "kind": policy.kind,
         "hidden_sizes": json.dumps(policy.hidden_sizes),
         "record": json.dumps(dict(record or {})),
     }
@@ -95,12 +127,16 @@ def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:
         raise PolicyFileError(f"{path} is not a safetensors file: {error}") from error
     if metadata.get("format") != _FORMAT:
         raise PolicyFileError(f"{path} is not an afrl_ray policy (format {metadata.get('format')!r})")
+    kind = metadata.get("kind", "deterministic")  # the first files do not say
+    if kind not in _ACTORS:
+        raise PolicyFileError(f"{path} holds a policy of kind {kind!r}, which this version does not know")
     half_range, center = tensors["actor.action_half_range"], tensors["actor.action_center"]
     policy = Policy(
         len(tensors["normalizer.mean"]),
         (center - half_range).numpy(),
         (center + half_range).numpy(),
         json.loads(metadata["hidden_sizes"]),
+        kind,
     )
     policy.load_state_dict(tensors)
     return policy.eval(), json.loads(metadata["record"])

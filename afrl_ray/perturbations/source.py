@@ -1,13 +1,15 @@
 """Where an env runner learns which faults to apply, without knowing who decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from afrl_ray.config import Condition
-from afrl_ray.perturbations.multiplicative import draw_deltas
+from afrl_ray.config import Condition, FaultSettings, PGDSettings
+from afrl_ray.perturbations.draws import draw_parameters
+from afrl_ray.perturbations.fault import Body, Fault, make_fault
+from afrl_ray.perturbations.pgd import GradientSource, StepwisePGD
 
 FloatArray = NDArray[np.float32]
 
@@ -18,24 +20,33 @@ class PerturbationSnapshot:
 
     condition: Condition
     q: float
-    epsilon: float
-    bank: FloatArray | None  # (K, A)
+    fault: FaultSettings
+    bank: FloatArray | None  # (K, P)
+    pgd: PGDSettings = field(default_factory=PGDSettings)
+    critic: GradientSource | None = None
+    """What pgd descends on; None: the critic that is being trained."""
 
-    def draw(self, count: int, action_size: int, generator: np.random.Generator) -> FloatArray:
-        """One δ per beginning episode, (count, A)."""
-        return draw_deltas(
-            self.condition,
-            count,
-            action_size,
-            q=self.q,
-            epsilon=self.epsilon,
-            bank=self.bank,
-            generator=generator,
-        )
+    def make_fault(self, body: Body, current_critic: GradientSource | None = None) -> Fault:
+        """The fault in the robot `body`.
+
+        Raises:
+            ValueError: the condition is pgd and there is no critic.
+        """
+        if self.condition != "pgd":
+            return make_fault(self.fault, body)
+        critic = self.critic or current_critic
+        if critic is None:
+            raise ValueError("pgd needs a critic, and the env runner has none")
+        assert self.fault.magnitude is not None
+        return StepwisePGD(self.fault.magnitude, body, self.pgd, critic)
+
+    def draw(self, count: int, fault: Fault, generator: np.random.Generator) -> FloatArray:
+        """One θ per beginning episode, (count, P)."""
+        return draw_parameters(self.condition, count, fault, q=self.q, bank=self.bank, generator=generator)
 
 
 class PerturbationSource(Protocol):
-    """Asked once per sample call, never per episode; must be picklable."""
+    """Asked once per sample call, never per episode; must be picklable. All snapshots have the same fault."""
 
     def snapshot(self) -> PerturbationSnapshot: ...
 
@@ -50,4 +61,4 @@ class ConstantSource:
         return self.value
 
 
-NO_PERTURBATION = PerturbationSnapshot("normal", q=0.0, epsilon=0.0, bank=None)
+NO_PERTURBATION = PerturbationSnapshot("normal", q=0.0, fault=FaultSettings(magnitude=1.0), bank=None)

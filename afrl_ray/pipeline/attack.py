@@ -1,14 +1,16 @@
 """Stage: the attack banks for training, validation and evaluation, made against the pretrained policy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank
 from afrl_ray.attacks.search import search_bank
-from afrl_ray.config import EnvironmentSettings, ExperimentSettings
+from afrl_ray.config import EnvironmentSettings, ExperimentSettings, FaultSettings
 from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Policy
+from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
@@ -19,8 +21,11 @@ from afrl_ray.seeding import derive_seed
 BankPurpose = Literal["training", "validation", "evaluation"]
 
 
-def attack_stage(experiment: Experiment, pretrain: Stage) -> Stage:
-    return experiment.stage("attack", {"attack"}, {"pretrain": pretrain.key}, epsilon=experiment.epsilon)
+def attack_stage(experiment: Experiment, pretrain: Stage, fault: FaultSettings | None = None) -> Stage:
+    """Where the banks of the experiment's own fault lie, or those of another one that only the evaluation asks for."""
+    fault = fault or experiment.fault
+    name = "attack" if fault == experiment.fault else f"attack_{fault.type}_{fault.magnitude:g}"
+    return experiment.stage(name, {"attack"}, {"pretrain": pretrain.key}, fault=fault.model_dump())
 
 
 def load_bank(stage: Stage, purpose: BankPurpose) -> AttackBank:
@@ -29,59 +34,95 @@ def load_bank(stage: Stage, purpose: BankPurpose) -> AttackBank:
 
 
 def attack(experiment: Experiment, pretrain: Stage) -> Stage:
-    """Make the three banks by independent searches; a bank that an interruption left complete is kept."""
-    stage, settings = attack_stage(experiment, pretrain), experiment.settings
+    """Make the three banks of the experiment's fault, and one for each other fault that the evaluation asks for.
+
+    By independent searches; a bank that an interruption left complete is kept.
+    """
+    stage, settings = attack_stage(experiment, pretrain), experiment.settings.attack
+    sizes: dict[BankPurpose, int] = {
+        "training": settings.training_bank,
+        "validation": settings.validation_bank,
+        "evaluation": settings.evaluation_bank,
+    }
+    _make_banks(experiment, pretrain, stage, experiment.fault, sizes)
+    evaluation_banks(experiment, pretrain)
+    return stage
+
+
+def evaluation_banks(experiment: Experiment, pretrain: Stage) -> dict[FaultSettings, AttackBank]:
+    """The evaluation bank of every fault that adversarial conditions name; those of other faults are made if need be.
+
+    They are no part of the attack stage proper: another condition in the evaluation must not repeat the fine-tuning.
+    """
+    banks = {}
+    for fault in adversarial_faults(experiment):
+        stage = attack_stage(experiment, pretrain, fault)
+        if fault != experiment.fault:
+            _make_banks(experiment, pretrain, stage, fault, {"evaluation": experiment.settings.attack.evaluation_bank})
+        banks[fault] = load_bank(stage, "evaluation")
+    return banks
+
+
+def adversarial_faults(experiment: Experiment) -> list[FaultSettings]:
+    """The faults that the evaluation's adversarial conditions are about, each once."""
+    faults = [
+        experiment.fault if isinstance(condition, str) else experiment.resolved(condition.fault)
+        for condition in experiment.settings.evaluation.conditions
+        if "adversarial" in (condition, getattr(condition, "condition", None))
+    ]
+    return list(dict.fromkeys(faults))
+
+
+def _make_banks(
+    experiment: Experiment, pretrain: Stage, stage: Stage, fault: FaultSettings, sizes: Mapping[BankPurpose, int]
+) -> None:
+    settings = experiment.settings
     if stage.finished():
-        say(f"attack: kept, {stage.directory}")
-        return stage
+        say(f"{stage.name}: kept, {stage.directory}")
+        return
     stage.begin()
     connect(settings.runtime)
     policy = offline_policy(pretrain)
-    sizes: dict[BankPurpose, int] = {
-        "training": settings.attack.training_bank,
-        "validation": settings.attack.validation_bank,
-        "evaluation": settings.attack.evaluation_bank,
-    }
     outputs = {}
     parameters = settings.model_dump(mode="json", include={"attack", "perturbation"})
-    with experiment.tracker.child_run("attack", parameters=parameters) as run:
+    with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
         for purpose, count in sizes.items():
             path = stage.directory / f"{purpose}.npz"
             if not path.exists():
-                make_bank(experiment, policy, purpose, count).save(path)
+                make_bank(experiment, policy, purpose, count, fault).save(path)
             bank = load_bank(stage, purpose)
             outputs[purpose] = bank.manifest()
             run.log_metrics({f"attack/{purpose}_mean_return": bank.fitness.mean()}, step=0)
             run.log_artifact(path)
             run.log_artifact(path.with_suffix(".json"))
         stage.finish(outputs, settings.seed)
-    worst = load_bank(stage, "training").fitness.mean()
-    count = sum(sizes.values())
-    say(f"attack: {count} searches at epsilon {experiment.epsilon:g}, mean return {worst:.0f} under attack")
-    return stage
+    worst = load_bank(stage, next(iter(sizes))).fitness.mean()
+    say(f"{stage.name}: {sum(sizes.values())} searches for {fault}, mean return {worst:.0f} under attack")
 
 
-def make_bank(experiment: Experiment, policy: Policy, purpose: str, count: int) -> AttackBank:
+def make_bank(
+    experiment: Experiment, policy: Policy, purpose: str, count: int, fault: FaultSettings | None = None
+) -> AttackBank:
     """A bank of `count` attacks on `policy`; different purposes search with unrelated seeds."""
-    settings = experiment.settings
+    settings, fault = experiment.settings, fault or experiment.fault
     seeds = [derive_seed(settings.seed, "attack", purpose, member) for member in range(count)]
     with progress(f"attack {purpose}", count, "searches") as report:
         results = search_bank(
             policy,
             settings.environment,
             settings.attack,
-            experiment.epsilon,
+            make_fault(fault, Body.of(policy)),
             seeds,
             workers=settings.runtime.attack_workers,
             progress=report,
         )
     return AttackBank.from_results(
-        results, epsilon=experiment.epsilon, environment=settings.environment.id, policy_hash=policy.fingerprint()
+        results, fault=fault, environment=settings.environment.id, policy_hash=policy.fingerprint()
     )
 
 
 def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Path | None) -> dict[str, Any]:
-    """Attack any checkpoint of ours by `settings.attack.training_bank` searches; returns the bank's manifest and δ.
+    """Attack any checkpoint of ours by `settings.attack.training_bank` searches; returns the bank's manifest and θ.
 
     Writes the bank to `output` when it is given.
 

@@ -20,13 +20,18 @@ def data_stage(experiment: Experiment) -> Stage:
     return experiment.stage("data", {"data"}, origin)
 
 
+def load_data(stage: Stage) -> Transitions:
+    """The transitions of a finished data stage."""
+    return Transitions.load(stage.directory / _FILE)
+
+
 def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
     """Load or roll out the configured transitions; afterwards they are one file."""
     stage, settings = data_stage(experiment), experiment.settings
     path = stage.directory / _FILE
     if stage.finished():
         say(f"data: kept, {stage.directory}")
-        return stage, Transitions.load(path)
+        return stage, load_data(stage)
     stage.begin()
     limit_threads()
     total = settings.data.transitions or 0
@@ -45,7 +50,9 @@ def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
         "fingerprint": transitions.fingerprint(),
     }
     stage.finish(outputs, settings.seed)
-    with experiment.tracker.child_run("data", parameters=settings.model_dump(mode="json", include={"data"})) as run:
+    with experiment.tracker.child_run(
+        stage.directory.name, parameters=settings.model_dump(mode="json", include={"data"})
+    ) as run:
         run.log_metrics({f"data/{name}": value for name, value in outputs.items() if name != "fingerprint"}, step=0)
     score = f", mean score {outputs['mean_score']:.1f}" if outputs["mean_score"] is not None else ""
     say(f"data: {len(transitions):,} transitions in {len(returns):,} episodes{score}")

@@ -6,28 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from afrl_ray.algorithms import load_policy
+from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import EnvironmentSettings, EvaluationSettings, ExperimentSettings
-from afrl_ray.envs import find_robot
-from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.plots import learning_curves, save_figure
 from afrl_ray.evaluation.statistics import Estimate, Summary, summarise
 from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.pipeline.artifacts import Stage, read_json
-from afrl_ray.pipeline.attack import check_fits, load_bank, make_bank
+from afrl_ray.pipeline.attack import adversarial_faults, check_fits, evaluation_banks, make_bank
 from afrl_ray.pipeline.cluster import connect, quiet_ray
+from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
-from afrl_ray.pipeline.pretrain import offline_policy
+from afrl_ray.pipeline.pretrain import offline_critic, offline_policy
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.search import file_name
 from afrl_ray.rollouts import DistributedRollouts
 
 OFFLINE = "offline"
-ADAPTIVE = "adaptive attack"
 SCORES, SUMMARY, TABLE, CURVES = "scores", "summary.json", "table.md", "curves.png"
 
 
@@ -50,17 +48,9 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
     attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
     adaptive_banks = _adaptive_banks(experiment, attacked, stage) if settings.evaluation.adaptive_attack else {}
+    conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain))
     with experiment.tracker.child_run("evaluation") as run:
-        scores = measure(
-            policies,
-            settings.environment,
-            settings.evaluation,
-            bank=load_bank(attack, "evaluation"),
-            adaptive_banks=adaptive_banks,
-            epsilon=experiment.epsilon,
-            seed=settings.seed,
-            workers=settings.runtime.attack_workers,
-        )
+        scores = measure(policies, conditions, adaptive_banks)
         summary = write_results(scores, stage.directory)
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
         curves = learning_curves_table(outcomes)
@@ -78,38 +68,54 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
 
 
 def evaluate_checkpoints(
-    checkpoints: Sequence[Path], settings: ExperimentSettings, bank: Path | None, output: Path | None
+    checkpoints: Sequence[Path],
+    settings: ExperimentSettings,
+    banks: Sequence[Path],
+    critic: Path | None,
+    output: Path | None,
 ) -> Summary:
-    """Measure any checkpoints of ours side by side; without a bank the adversarial condition is left out.
+    """Measure any checkpoints of ours side by side; without any bank the adversarial condition is left out.
 
-    Writes the result files into `output` when it is given.
+    Each of `banks` is for the conditions under its kind of fault; `critic` is a checkpoint whose critic pgd descends
+    on. Writes the result files into `output` when it is given.
 
     Raises:
         FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
-        ValueError: a policy is for another robot.
+        BankMismatchError, ValueError: a policy or bank is for another robot, or a condition lacks its bank or critic.
     """
     quiet_ray()
+    if not banks and "adversarial" in settings.evaluation.conditions:
+        say("no --bank given: the adversarial condition is left out (make one with `afrl attack CHECKPOINT`)")
+        others = [condition for condition in settings.evaluation.conditions if condition != "adversarial"]
+        settings = with_settings(settings, {"evaluation.conditions": others})
     experiment = Experiment(settings)
     policies = dict(zip(_short_names(checkpoints), map(load_policy, checkpoints), strict=True))
     for name, policy in policies.items():
         check_fits(policy, settings.environment, name)
-    evaluation = settings.evaluation
-    if bank is None:
-        say("no --bank given: the adversarial condition is left out (make one with `afrl attack CHECKPOINT`)")
-        conditions = tuple(condition for condition in evaluation.conditions if condition != "adversarial")
-        evaluation = evaluation.model_copy(update={"conditions": conditions})
+    gradients = load_module(critic).critic_gradients() if critic else None
+    conditions = EvaluatedConditions(experiment, _banks_by_fault(experiment, banks), gradients)
     connect(settings.runtime)
-    scores = measure(
-        policies,
-        settings.environment,
-        evaluation,
-        bank=AttackBank.load(bank) if bank else None,
-        adaptive_banks={},
-        epsilon=experiment.epsilon,
-        seed=settings.seed,
-        workers=settings.runtime.attack_workers,
-    )
+    scores = measure(policies, conditions, {})
     return write_results(scores, output) if output else summarise(scores)
+
+
+def _banks_by_fault(experiment: Experiment, paths: Sequence[Path]) -> dict[FaultSettings, AttackBank]:
+    """The bank of its kind for each fault that an adversarial condition is about; a bank's magnitude is its own."""
+    by_kind: dict[str, AttackBank] = {}
+    for path in paths:
+        bank = AttackBank.load(path)
+        if bank.fault.type in by_kind:
+            raise ValueError(f"{path} is a second attack bank for {bank.fault.type} faults; give one of each kind")
+        by_kind[bank.fault.type] = bank
+    chosen = {}
+    for fault in adversarial_faults(experiment):
+        if fault.type not in by_kind:
+            raise ValueError(
+                f"no --bank is for {fault.type} faults, which a condition asks for; make one with "
+                f"afrl attack CHECKPOINT --output FILE perturbation.fault.type={fault.type}"
+            )
+        chosen[fault] = by_kind[fault.type]
+    return chosen
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
@@ -119,33 +125,21 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def measure(
-    policies: Mapping[str, Policy],
-    environment: EnvironmentSettings,
-    evaluation: EvaluationSettings,
-    *,
-    bank: AttackBank | None,
-    adaptive_banks: Mapping[str, AttackBank],
-    epsilon: float,
-    seed: int,
-    workers: int | None,
+    policies: Mapping[str, Policy], conditions: EvaluatedConditions, adaptive_banks: Mapping[str, AttackBank]
 ) -> pd.DataFrame:
     """Rows of `evaluate` for every policy: the configured conditions, and each policy's adaptive attack if it has one.
 
     Raises:
-        ValueError: the adversarial condition is asked for without a bank.
+        ValueError: a condition needs a bank or a critic that is not there.
     """
     tables = []
-    robot = find_robot(environment.id)
+    experiment, settings = conditions.experiment, conditions.experiment.settings
     with progress("evaluation", len(policies), "policies") as report:
         for done, (name, policy) in enumerate(policies.items()):
             report.update(done, name)
-            plan = EvaluationPlan(seed, "test", evaluation.episodes, policy.action_size, epsilon)
-            attacks = bank.deltas if bank else None
-            episodes = [plan.under(condition, bank=attacks) for condition in evaluation.conditions]
-            if name in adaptive_banks:
-                episodes.append(plan.under("adversarial", bank=adaptive_banks[name].deltas, name=ADAPTIVE))
-            runner = DistributedRollouts(policy, environment, workers)
-            tables.append(evaluate(runner, episodes, policy=name, robot=robot))
+            episodes = conditions.episodes(policy, adaptive_banks.get(name))
+            runner = DistributedRollouts(policy, settings.environment, settings.runtime.attack_workers)
+            tables.append(evaluate(runner, episodes, policy=name, robot=experiment.robot))
         report.update(len(policies))
     return pd.concat(tables, ignore_index=True)
 

@@ -1,12 +1,12 @@
 """An experiment on disk: where each stage lives, what it depends on, and whom it reports to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.config import ExperimentSettings
+from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.tracking import ExperimentTracker
@@ -17,6 +17,8 @@ class Experiment:
     """Settings, and everything that follows from them without running anything."""
 
     settings: ExperimentSettings
+    store: Path | None = None
+    """Where given, stages stand here under their keys, shared by all experiments that need them."""
 
     @property
     def directory(self) -> Path:
@@ -41,10 +43,25 @@ class Experiment:
         return self.robot.epsilon
 
     @cached_property
+    def fault(self) -> FaultSettings:
+        """The fault of training, and of the conditions that name none, with its magnitude."""
+        return self.resolved(self.settings.perturbation.fault)
+
+    def resolved(self, fault: FaultSettings) -> FaultSettings:
+        """`fault` with its magnitude: its own, its kind's default, or ε.
+
+        Raises:
+            ValueError: it is ε, which is not known.
+        """
+        needs_epsilon = fault.magnitude is None and FAULTS[fault.type].default is None
+        return fault.resolved(self.epsilon if needs_epsilon else None)
+
+    @cached_property
     def tracker(self) -> ExperimentTracker:
         return ExperimentTracker(self.settings.tracking, self.directory, self.settings.name)
 
     def stage(self, name: str, sections: Iterable[str], inputs: Mapping[str, str], **extra: Any) -> Stage:
         """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""
         settings = self.settings.model_dump(mode="json", include={"seed", "environment", *sections})
-        return Stage(name, self.directory / name, {**settings, **extra}, inputs)
+        stage = Stage(name, self.directory / name, {**settings, **extra}, inputs)
+        return stage if self.store is None else replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")

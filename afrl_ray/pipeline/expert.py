@@ -1,4 +1,4 @@
-"""`afrl train-expert`: the policy behind the embedded data set, made by this project's own online TD3."""
+"""`afrl train-expert`: the policy behind the embedded data set, made by this project's own online TD3 or SAC."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from afrl_ray.algorithms import TD3Config
+from afrl_ray.algorithms import OffPolicyConfig, algorithm_config
 from afrl_ray.config import ExpertSettings, RuntimeSettings
 from afrl_ray.envs import Robot, find_robot, resolve_environment
 from afrl_ray.networks import Policy, save_policy_file
@@ -47,11 +47,11 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     return record
 
 
-def _algorithm_config(settings: ExpertSettings) -> TD3Config:
+def _algorithm_config(settings: ExpertSettings) -> OffPolicyConfig:
     return (
-        TD3Config()
+        algorithm_config(settings.algorithm)
         .simulation(settings.environment)
-        .training(settings=settings.algorithm, random_steps=settings.random_steps, replay_capacity=1_000_000)
+        .training(random_steps=settings.random_steps, replay_capacity=1_000_000)
         .env_runners(
             num_envs_per_env_runner=settings.num_envs,
             rollout_fragment_length=_STEPS_PER_ROUND // settings.num_envs,

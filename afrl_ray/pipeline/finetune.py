@@ -19,7 +19,7 @@ from afrl_ray.pipeline.artifacts import Stage, read_json
 from afrl_ray.pipeline.attack import load_bank
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.pipeline.pretrain import offline_networks
+from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, trial_count, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
@@ -68,7 +68,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     connect(settings.runtime)
     client = BankClient(f"afrl-bank-{stage.key[:16]}", load_bank(attack, "training"))
     inputs = TrialInputs(
-        transitions, offline_networks(pretrain), load_bank(attack, "validation"), client, experiment.epsilon
+        transitions, offline_networks(pretrain), load_bank(attack, "validation"), client, offline_critic(pretrain)
     )
     trainable = tune.with_parameters(FinetuneTrial, inputs=inputs)
     trainable = tune.with_resources(trainable, _trial_resources(settings))

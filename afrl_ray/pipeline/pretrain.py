@@ -8,12 +8,13 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 
-from afrl_ray.algorithms import TD3BCConfig, load_module
+from afrl_ray.algorithms import algorithm_config, load_module
 from afrl_ray.datasets import Transitions, observation_statistics
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.statistics import score_column
-from afrl_ray.networks import Policy, load_policy_file, save_policy_file
+from afrl_ray.networks import CriticGradients, Policy, load_policy_file, save_policy_file
+from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.data import make_data
@@ -46,6 +47,13 @@ def offline_networks(stage: Stage) -> dict[str, torch.Tensor]:
     return dict(load_module(offline_checkpoint(stage)).state_dict())
 
 
+def offline_critic(stage: Stage) -> CriticGradients:
+    """The first critic, for faults that descend on it."""
+    critic = load_module(offline_checkpoint(stage)).critic_gradients()
+    assert critic is not None
+    return critic
+
+
 def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     """Pretrain on the configured data, from the last checkpoint if interrupted before; returns the data too."""
     data, transitions = make_data(experiment)
@@ -58,7 +66,7 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     training = _start_or_resume(experiment, transitions, stage.directory / _CHECKPOINT)
     parameters = settings.model_dump(mode="json", include={"pretrain", "environment", "seed"})
     try:
-        with experiment.tracker.child_run("pretrain", parameters=parameters) as run:
+        with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
             _train(experiment, training, stage.directory / _CHECKPOINT, run)
             policy = training.algorithm.evaluation_policy()
             save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})
@@ -74,10 +82,9 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
 def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoint: Path) -> Training:
     settings = experiment.settings
     config = (
-        TD3BCConfig()
+        algorithm_config(settings.pretrain.algorithm)
         .simulation(settings.environment)
         .training(
-            settings=settings.pretrain.algorithm,
             replay_capacity=len(transitions),
             updates_per_round=min(_UPDATES_PER_ITERATION, settings.pretrain.evaluation_interval),
             torch_threads=settings.runtime.pretrain_threads,
@@ -114,7 +121,12 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
                     "score/normal": score,
                     "loss/critic": losses.get("critic_loss"),
                     "loss/actor": losses.get("actor_loss"),
+                    "loss/state_value": losses.get("state_value_loss"),
                     "value/q_mean": losses.get("q_value_mean"),
+                    "value/conservative_gap": losses.get("conservative_gap"),
+                    "policy/advantage_weight": losses.get("advantage_weight_mean"),
+                    "policy/entropy": losses.get("entropy"),
+                    "policy/temperature": losses.get("temperature"),
                 },
                 step=algorithm.step_count,
             )
@@ -125,9 +137,8 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
 
 def _nominal_score(experiment: Experiment, policy: Policy) -> float:
     settings = experiment.settings
-    plan = EvaluationPlan(
-        settings.seed, "validation", settings.pretrain.evaluation_episodes, policy.action_size, epsilon=0.0
-    )
+    no_fault = Multiplicative(0.0, Body.of(policy))
+    plan = EvaluationPlan(settings.seed, "validation", settings.pretrain.evaluation_episodes, no_fault)
     runner = LocalRollouts(policy, settings.environment)
     rows = evaluate(runner, [plan.under("normal")], policy="offline", robot=experiment.robot)
     return float(np.mean(rows[score_column(rows)]))

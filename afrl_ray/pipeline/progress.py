@@ -1,7 +1,7 @@
 """Progress bars with rates and time left, on standard error."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,6 +9,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 console = Console(stderr=True)
 _LINE_INTERVAL = 30.0
+
+ProgressSink = Callable[[int, int], None]
+"""Called with (units done, units in all)."""
+_sink: ProgressSink | None = None
+
+
+def send_progress_to(sink: ProgressSink | None) -> None:
+    """Report to `sink` instead of the terminal, from now on: for a process whose output nobody sees."""
+    global _sink
+    _sink = sink
 
 
 class Reporter:
@@ -23,6 +33,9 @@ class Reporter:
 
     def update(self, completed: int, note: str = "") -> None:
         """Set how much is done, in units; the rate is measured from the first call on."""
+        if _sink is not None:
+            _sink(completed, self._total)
+            return
         now = time.monotonic()
         if self._started_at is None:
             self._started_at = (now, completed)
@@ -47,7 +60,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
     """Report on `total` units of work while the block runs."""
-    if not console.is_terminal:
+    if _sink is not None or not console.is_terminal:
         yield Reporter(description, total, unit, None)
         return
     columns = (

@@ -1,4 +1,4 @@
-"""One fine-tuning trial: adversarial TD3 from the offline checkpoint, evaluated and steered at fixed intervals."""
+"""One fine-tuning trial: adversarial training from the offline checkpoint or from scratch, evaluated and steered."""
 
 import time
 from collections.abc import Mapping
@@ -12,16 +12,17 @@ from ray import tune
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EPISODE_RETURN_MEAN, LEARNER_RESULTS
 
-from afrl_ray.algorithms import TD3Config, hand_over
+from afrl_ray.algorithms import OffPolicyConfig, algorithm_config, hand_over
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.schedules import CurriculumState, initial_state
 from afrl_ray.datasets import Transitions
 from afrl_ray.envs import find_robot
-from afrl_ray.evaluation.conditions import EvaluationPlan
+from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.statistics import mixture_score, score_column
-from afrl_ray.networks import save_policy_file
+from afrl_ray.networks import CriticGradients, save_policy_file
+from afrl_ray.perturbations import Body, StepwisePGD, make_fault
 from afrl_ray.pipeline.artifacts import read_json, write_json
 from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import LocalRollouts
@@ -30,7 +31,7 @@ from afrl_ray.seeding import derive_seed
 STEPS_PER_ROUND = 100
 LATEST_POLICY = "latest.safetensors"
 _CURRICULUM = "curriculum.json"
-_LOSSES = ("critic_loss", "actor_loss", "q_value_mean")
+_LEARNER_METRICS = ("critic_loss", "actor_loss", "q_value_mean", "entropy", "temperature")
 
 
 @dataclass(frozen=True)
@@ -42,31 +43,36 @@ class TrialInputs:
     validation_bank: AttackBank
     client: BankClient
     """Of the actor that holds the training bank and every trial's q."""
-    epsilon: float
+    critic: CriticGradients
+    """The pretrained one."""
 
 
 class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
     """Tune trial whose every step is: train for one interval, evaluate, report.
 
-    The first step reports the hand-over itself, at 0 environment steps. `config["experiment"]` is the trial's whole
-    resolved experiment.
+    The first step reports the start itself, at 0 environment steps: the hand-over, or fresh networks.
+    `config["experiment"]` is the trial's whole resolved experiment.
     """
 
     def setup(self, config: dict[str, Any], inputs: TrialInputs) -> None:  # type: ignore[override]
         self._settings = ExperimentSettings.model_validate(config["experiment"])
         self._inputs = inputs
         self._robot = find_robot(self._settings.environment.id)
+        perturbation = self._settings.perturbation
         self._source = BankSource(
             inputs.client,
             self.trial_id,
-            self._settings.perturbation.condition,
+            perturbation.condition,
             initial_state(self._settings.curriculum),
+            perturbation.pgd,
+            inputs.critic if perturbation.pgd.critic == "pretrained" else None,
         )
         algorithm = trial_algorithm_config(self._settings, self._source).build_algo()
-        hand_over(inputs.pretrained, algorithm)
-        offline = offline_share(inputs.transitions, self._settings)
-        if len(offline):
-            algorithm.load_transitions(offline.columns())
+        if self._settings.finetune.start == "pretrained":
+            hand_over(inputs.pretrained, algorithm)
+            offline = offline_share(inputs.transitions, self._settings)
+            if len(offline):
+                algorithm.load_transitions(offline.columns())
         self._training = Training(algorithm)
         self._source.set_state(self._source.last_state)
 
@@ -96,27 +102,29 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             "smoothed_score": average,
             "curriculum": asdict(state),
             "curriculum_score": self._curriculum_score(scores, state) / 100.0,
-            "total_evaluations": -(-finetune.steps // finetune.evaluation_interval),
+            "total_evaluations": total_evaluations(self._settings),
             "steps_per_second": speed,
             **_training_metrics(result),
             "done": row["env_steps"] >= finetune.steps,
         }
 
     def _validation_scores(self) -> dict[str, float]:
-        """Mean score under each condition and over all of them, on validation episodes and the validation bank."""
-        policy = self._training.algorithm.evaluation_policy()
-        plan = EvaluationPlan(
-            self._settings.seed,
-            "validation",
-            self._settings.finetune.validation_episodes,
-            policy.action_size,
-            self._inputs.epsilon,
-        )
-        bank = self._inputs.validation_bank.deltas
-        episodes = [plan.under(condition, bank=bank) for condition in ("normal", "random", "adversarial")]
+        """Mean score under each condition and over the main ones, on validation episodes and the validation bank.
+
+        Under pgd, and on the pretrained critic, only where the training needs it.
+        """
+        policy, perturbation = self._training.algorithm.evaluation_policy(), self._settings.perturbation
+        bank, body = self._inputs.validation_bank, Body.of(policy)
+        fault = make_fault(bank.fault, body)
+        plan = EvaluationPlan(self._settings.seed, "validation", self._settings.finetune.validation_episodes, fault)
+        episodes = [plan.under(condition, bank=bank.members(fault)) for condition in CONDITIONS]
+        if perturbation.condition == "pgd":
+            pgd = StepwisePGD(fault.magnitude, body, perturbation.pgd, self._inputs.critic)
+            episodes.append(plan.under("pgd", fault=pgd))
         rows = evaluate(LocalRollouts(policy, self._settings.environment), episodes, policy="trial", robot=self._robot)
         means = rows.groupby("condition")[score_column(rows)].mean()
-        return {**{str(name): float(mean) for name, mean in means.items()}, "mean": float(means.mean())}
+        scores = {str(name): float(mean) for name, mean in means.items()}
+        return {**scores, "mean": float(means[list(CONDITIONS)].mean())}
 
     def _curriculum_score(self, scores: Mapping[str, float], state: CurriculumState) -> float:
         wanted = getattr(self._settings.curriculum, "score", "mixture")
@@ -143,17 +151,23 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         self._training.algorithm.stop()
 
 
-def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> TD3Config:
+def total_evaluations(settings: ExperimentSettings) -> int:
+    """K, the number of evaluations that move q; the one after the last step moves nothing."""
+    return -(-settings.finetune.steps // settings.finetune.evaluation_interval)
+
+
+def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | None) -> OffPolicyConfig:
     """The RLlib configuration of a fine-tuning trial."""
-    finetune, runtime = settings.finetune, settings.runtime
+    finetune, perturbation, runtime = settings.finetune, settings.perturbation, settings.runtime
     runners = max(runtime.num_env_runners, 1)
     config = (
-        TD3Config()
+        algorithm_config(finetune.algorithm)
         .simulation(settings.environment)
         .training(
-            settings=finetune.algorithm,
             perturbation_source=source,
+            acting_critics=perturbation.condition == "pgd" and perturbation.pgd.critic == "current",
             replay_capacity=finetune.replay_capacity,
+            random_steps=finetune.random_steps if finetune.start == "scratch" else 0,
         )
         .env_runners(
             num_env_runners=runtime.num_env_runners,
@@ -181,6 +195,6 @@ def offline_share(transitions: Transitions, settings: ExperimentSettings) -> Tra
 
 def _training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
     learner = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
-    metrics = {name: float(learner[name]) for name in _LOSSES if name in learner}
+    metrics = {name: float(learner[name]) for name in _LEARNER_METRICS if name in learner}
     episode_return = result.get(ENV_RUNNER_RESULTS, {}).get(EPISODE_RETURN_MEAN)
     return metrics if episode_return is None else {**metrics, "episode_return_mean": float(episode_return)}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afrl_ray.config import EnvironmentSettings
+from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts.episodes import (
     MAX_PARALLEL,
     ActingPolicy,
@@ -26,9 +27,9 @@ _RATE_WINDOW = 0.1
 
 @dataclass(frozen=True)
 class Candidate:
-    """One δ, the episodes to play under it, and the total return at which it is out."""
+    """One θ, the episodes to play under it, and the total return at which it is out."""
 
-    delta: FloatArray  # (A,)
+    delta: FloatArray  # (P,)
     seeds: IntArray  # (E,)
     horizon: float = 1.0
     """Share of the longest possible episode to play. What is left of an episode that still runs there is
@@ -57,15 +58,16 @@ def play_candidates(
     environment: EnvironmentSettings,
     candidates: Sequence[Candidate],
     max_parallel: int = MAX_PARALLEL,
+    fault: Fault | None = None,
 ) -> list[CandidateEpisodes]:
     """Play all candidates, stepped together; each one's result is the same whatever the others are.
 
     Raises:
-        ValueError: a horizon is not in (0, 1], or a δ does not fit the environment.
+        ValueError: a horizon is not in (0, 1], or a θ does not fit the environment and `fault`.
     """
     if not candidates:
         return []
-    table = _Table(EpisodePool(policy, environment, max_parallel), environment.max_episode_steps, candidates)
+    table = _Table(EpisodePool(policy, environment, max_parallel, fault), environment.max_episode_steps, candidates)
     with single_torch_thread():
         while table.pool.step():
             table.after_step()

@@ -8,6 +8,7 @@ import ray
 from numpy.typing import ArrayLike
 
 from afrl_ray.config import EnvironmentSettings
+from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes, play_candidates
 from afrl_ray.rollouts.episodes import MAX_PARALLEL, ActingPolicy, Episodes, run_episodes
 
@@ -15,16 +16,19 @@ from afrl_ray.rollouts.episodes import MAX_PARALLEL, ActingPolicy, Episodes, run
 class EpisodeRunner(Protocol):
     """Plays episodes of one policy in one kind of environment, wherever they run."""
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
-        """One episode for each of `seeds` (N,) under `deltas` (N, A)."""
+    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+        """One episode for each of `seeds` (N,) under `deltas` (N, P), the parameters of `fault`.
+
+        Without a `fault` it is multiplicative.
+        """
         ...
 
 
 class CandidateRunner(Protocol):
     """Plays candidates against one policy in one kind of environment, wherever they run."""
 
-    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
-        """The episodes of each candidate, in their order."""
+    def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
+        """The episodes of each candidate under `fault`, in their order."""
         ...
 
 
@@ -38,11 +42,11 @@ class LocalRollouts:
         self._environment = environment
         self._max_parallel = max_parallel
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
-        return run_episodes(self._policy, self._environment, seeds, deltas, self._max_parallel)
+    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+        return run_episodes(self._policy, self._environment, seeds, deltas, self._max_parallel, fault)
 
-    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
-        return play_candidates(self._policy, self._environment, candidates, self._max_parallel)
+    def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
+        return play_candidates(self._policy, self._environment, candidates, self._max_parallel, fault)
 
 
 class DistributedRollouts:
@@ -60,8 +64,8 @@ class DistributedRollouts:
         self._policy = ray.put(policy)
         self._environment = environment
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
-        """One episode for each of `seeds` (N,) under `deltas` (N, A).
+    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+        """One episode for each of `seeds` (N,) under `deltas` (N, P).
 
         A task that died with its node is run again by Ray. An interrupt cancels what is still running.
         """
@@ -69,7 +73,7 @@ class DistributedRollouts:
         shares = np.array_split(np.arange(len(all_seeds)), min(self.workers, max(1, len(all_seeds))))
         parts = gather(
             [
-                _run_share.remote(self._policy, self._environment, all_seeds[share], all_deltas[share])
+                _run_share.remote(self._policy, self._environment, all_seeds[share], all_deltas[share], fault)
                 for share in shares
             ]
         )
@@ -77,12 +81,12 @@ class DistributedRollouts:
             np.concatenate([part.returns for part in parts]), np.concatenate([part.lengths for part in parts])
         )
 
-    def play(self, candidates: Sequence[Candidate]) -> list[CandidateEpisodes]:
+    def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
         """The episodes of each candidate, in their order; interrupts and dead tasks as in `run`."""
         count = min(self.workers, len(candidates))
         # dealt out in turn, so that each worker has as many of every search
         shares = [list(candidates[worker::count]) for worker in range(count)]
-        parts = gather([_play_share.remote(self._policy, self._environment, share) for share in shares])
+        parts = gather([_play_share.remote(self._policy, self._environment, share, fault) for share in shares])
         return [parts[index % count][index // count] for index in range(len(candidates))]
 
 
@@ -102,12 +106,14 @@ def gather(references: Sequence[Any]) -> list[Any]:
 
 
 @ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
-def _run_share(policy: ActingPolicy, environment: EnvironmentSettings, seeds: Any, deltas: Any) -> Episodes:
-    return run_episodes(policy, environment, seeds, deltas)
+def _run_share(
+    policy: ActingPolicy, environment: EnvironmentSettings, seeds: Any, deltas: Any, fault: Fault | None
+) -> Episodes:
+    return run_episodes(policy, environment, seeds, deltas, fault=fault)
 
 
 @ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
 def _play_share(
-    policy: ActingPolicy, environment: EnvironmentSettings, candidates: list[Candidate]
+    policy: ActingPolicy, environment: EnvironmentSettings, candidates: list[Candidate], fault: Fault | None
 ) -> list[CandidateEpisodes]:
-    return play_candidates(policy, environment, candidates)
+    return play_candidates(policy, environment, candidates, fault=fault)

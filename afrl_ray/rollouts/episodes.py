@@ -1,4 +1,4 @@
-"""Whole episodes of one policy under fixed perturbations, many of them stepped together in one process."""
+"""Whole episodes of one policy under a fault, many of them stepped together in one process."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.envs import VectorEnv, make_vector_env
-from afrl_ray.perturbations import executed_actions
+from afrl_ray.perturbations import Body, Fault, Multiplicative, RunningEpisodes
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -48,24 +48,29 @@ class _Batch:
     envs: VectorEnv
     env_ids: NDArray[np.int32]  # (n,)
     jobs: IntArray  # (n,)
-    observations: FloatArray  # (n, O)
-    deltas: FloatArray  # (n, A)
+    episodes: RunningEpisodes  # n of them
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         self.env_ids, self.jobs = self.env_ids[mask], self.jobs[mask]
-        self.observations, self.deltas = self.observations[mask], self.deltas[mask]
+        self.episodes.keep(mask)
 
 
 class EpisodePool:
     """Episodes under way; the pool refills itself from its queue as they end or are cancelled.
 
-    A job is one episode of one (seed, δ) in an environment built for it alone, so its result depends on the policy,
-    the seed and δ, and neither on the other jobs nor on when it ran. Jobs are numbered in the order of submission;
+    A job is one episode of one (seed, θ) in an environment built for it alone, so its result depends on the policy,
+    the seed and θ, and neither on the other jobs nor on when it ran. Jobs are numbered in the order of submission;
     `returns`, `lengths` and `finished` are indexed by that number and valid at any time between two steps.
+
+    `deltas` are the parameters θ of `fault`, which is multiplicative, with θ = δ, where none is given.
     """
 
     def __init__(
-        self, policy: ActingPolicy, environment: EnvironmentSettings, max_parallel: int = MAX_PARALLEL
+        self,
+        policy: ActingPolicy,
+        environment: EnvironmentSettings,
+        max_parallel: int = MAX_PARALLEL,
+        fault: Fault | None = None,
     ) -> None:
         """
         Raises:
@@ -76,8 +81,9 @@ class EpisodePool:
         self._policy = policy
         self._environment = environment
         self._max_parallel = max_parallel
+        self._fault = fault
         self._seeds: IntArray = np.zeros(0, np.int64)
-        self._deltas: FloatArray | None = None  # (jobs, A)
+        self._deltas: FloatArray | None = None  # (jobs, P)
         self._waiting: deque[IntArray] = deque()  # groups of jobs that start together
         self._batches: list[_Batch] = []
         self.returns: NDArray[np.float64] = np.zeros(0)  # (jobs,), so far
@@ -85,7 +91,7 @@ class EpisodePool:
         self.finished: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (jobs,), also True where cancelled
 
     def submit(self, seeds: ArrayLike, deltas: ArrayLike, together: bool = False) -> IntArray:
-        """Queue one episode for each of `seeds` (n,) under `deltas` (n, A); returns the jobs' numbers (n,).
+        """Queue one episode for each of `seeds` (n,) under `deltas` (n, P); returns the jobs' numbers (n,).
 
         `together` makes them start on the same step, so that they can be compared with each other on the way.
 
@@ -95,7 +101,7 @@ class EpisodePool:
         new_seeds = np.asarray(seeds, dtype=np.int64)
         new_deltas = np.asarray(deltas, dtype=np.float32)
         if new_seeds.ndim != 1 or new_deltas.ndim != 2 or len(new_seeds) != len(new_deltas):
-            raise ValueError(f"need seeds (N,) and deltas (N, A), not {new_seeds.shape} and {new_deltas.shape}")
+            raise ValueError(f"need seeds (N,) and deltas (N, P), not {new_seeds.shape} and {new_deltas.shape}")
         count = len(new_seeds)
         first = len(self._seeds)
         self._seeds = np.concatenate([self._seeds, new_seeds])
@@ -118,15 +124,13 @@ class EpisodePool:
         self._refill()
         if not self._batches:
             return False
-        observations = np.concatenate([batch.observations for batch in self._batches])
+        observations = np.concatenate([batch.episodes.observations for batch in self._batches])
         intended = _act(self._policy, observations)
         start = 0
         for batch in self._batches:
             end = start + len(batch.jobs)
-            space = batch.envs.action_space
-            executed = executed_actions(intended[start:end], batch.deltas, space.low, space.high)
-            result = batch.envs.step(executed, batch.env_ids)
-            batch.observations = result.observations
+            result = batch.envs.step(batch.episodes.executed(intended[start:end]), batch.env_ids)
+            batch.episodes.observe(result.observations)
             self.returns[batch.jobs] += result.rewards
             self.lengths[batch.jobs] += 1
             self.finished[batch.jobs] = result.terminations | result.truncations
@@ -163,12 +167,17 @@ class EpisodePool:
 
     def _open(self, jobs: IntArray) -> None:
         assert self._deltas is not None  # since there are jobs
-        envs = make_vector_env(self._environment, [int(seed) for seed in self._seeds[jobs]])
-        action_size = envs.action_space.shape[0]
-        if self._deltas.shape[1] != action_size:
-            raise ValueError(f"deltas are for {self._deltas.shape[1]} joints, {self._environment.id} has {action_size}")
+        seeds = self._seeds[jobs]
+        envs = make_vector_env(self._environment, [int(seed) for seed in seeds])
+        fault = self._fault or _multiplicative(envs)
         env_ids = np.arange(len(jobs), dtype=np.int32)
-        self._batches.append(_Batch(envs, env_ids, jobs, envs.reset(), self._deltas[jobs]))
+        episodes = RunningEpisodes(fault, self._deltas[jobs], seeds, envs.reset())
+        self._batches.append(_Batch(envs, env_ids, jobs, episodes))
+
+
+def _multiplicative(envs: VectorEnv) -> Fault:
+    space = envs.action_space
+    return Multiplicative(1.0, Body(space.low, space.high, np.ones(envs.observation_space.shape, np.float32)))
 
 
 def run_episodes(
@@ -177,13 +186,16 @@ def run_episodes(
     seeds: ArrayLike,
     deltas: ArrayLike,
     max_parallel: int = MAX_PARALLEL,
+    fault: Fault | None = None,
 ) -> Episodes:
-    """One episode for each of `seeds` (N,) under `deltas` (N, A), with at most `max_parallel` of them at a time.
+    """One episode for each of `seeds` (N,) under `deltas` (N, P), with at most `max_parallel` of them at a time.
+
+    `deltas` are the parameters of `fault`; of a multiplicative one where none is given.
 
     Raises:
         ValueError: the shapes do not agree with each other or with the environment.
     """
-    pool = EpisodePool(policy, environment, max_parallel)
+    pool = EpisodePool(policy, environment, max_parallel, fault)
     pool.submit(seeds, deltas)
     with single_torch_thread():
         while pool.step():

@@ -24,6 +24,8 @@ RESULT_METRICS: dict[tuple[str, ...], str] = {
     ("critic_loss",): "loss/critic",
     ("actor_loss",): "loss/actor",
     ("q_value_mean",): "value/q_mean",
+    ("entropy",): "policy/entropy",
+    ("temperature",): "policy/temperature",
     ("steps_per_second",): "time/steps_per_second",
     ("time_total_s",): "time/total_seconds",
 }

@@ -20,10 +20,17 @@ class MLflowTrialCallback(Callback):
     It keeps no state of its own: after `Tuner.restore` the runs are found by the trials' ids.
     """
 
-    def __init__(self, tracker: ExperimentTracker, name: Callable[[dict[str, Any]], str] = lambda _: "") -> None:
-        """`name` makes a readable name of a trial's config; it is shown before the trial's id."""
+    def __init__(
+        self,
+        tracker: ExperimentTracker,
+        name: Callable[[dict[str, Any]], str] = lambda _: "",
+        key: Callable[[dict[str, Any]], str | None] = lambda _: None,
+    ) -> None:
+        """`name` makes a readable name of a trial's config; it is shown before the trial's id. `key` makes what the run
+        is found by, where that is not the trial's id."""
         self._tracker = tracker
         self._name = name
+        self._key = key
         self._warned = False
 
     def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
@@ -65,7 +72,9 @@ class MLflowTrialCallback(Callback):
             run.finish(status)
 
     def _run(self, trial: Trial) -> TrackedRun:
-        name = self._name(trial.config)
+        name, key = self._name(trial.config), self._key(trial.config)
+        if key is not None:
+            return self._tracker.child_run(key, name=name or key)
         return self._tracker.child_run(trial.trial_id, name=f"{name} ({trial.trial_id})" if name else trial.trial_id)
 
     @contextmanager

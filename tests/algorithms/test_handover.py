@@ -9,14 +9,13 @@ from gymnasium.spaces import Box
 from afrl_ray.algorithms import (
     HandoverError,
     OffPolicyAlgorithm,
-    TD3BCConfig,
-    TD3Config,
+    algorithm_config,
     hand_over,
     load_module,
     load_policy,
 )
 from afrl_ray.algorithms.rl_module import ActorCriticModule
-from afrl_ray.config import TD3BCSettings, TD3Settings
+from afrl_ray.config import CQLSettings, IQLSettings, OffPolicySettings, SACSettings, TD3BCSettings, TD3Settings
 from afrl_ray.networks import Policy, PolicyFileError, save_policy_file
 
 Tensors = dict[str, torch.Tensor]
@@ -24,14 +23,19 @@ MEAN, STD = np.linspace(-1, 1, 11, dtype=np.float32), np.linspace(0.5, 2, 11, dt
 
 
 def make_module(
-    hidden_sizes: tuple[int, ...] = (8, 8), *, seed: int = 0, average: bool = False, num_critics: int = 2
+    hidden_sizes: tuple[int, ...] = (8, 8),
+    *,
+    seed: int = 0,
+    average: bool = False,
+    num_critics: int = 2,
+    **others: Any,
 ) -> ActorCriticModule:
     """Networks for Hopper's sizes whose targets and average differ from what they follow."""
     torch.manual_seed(seed)
     module = ActorCriticModule(
         observation_space=Box(-np.inf, np.inf, (11,), np.float32),
         action_space=Box(-1.0, 1.0, (3,), np.float32),
-        model_config={"hidden_sizes": hidden_sizes, "num_critics": num_critics, "policy_average": average},
+        model_config={"hidden_sizes": hidden_sizes, "num_critics": num_critics, "policy_average": average, **others},
     )
     with torch.no_grad():
         for parameter in module.parameters():
@@ -127,6 +131,58 @@ def test_a_tensor_too_many_is_named() -> None:
         give(make_module(num_critics=3), make_module())
 
 
+# ---- between kinds of algorithms -----------------------------------------------------------------------------------
+
+IQL_PARTS = {"policy_kind": "gaussian", "state_value": True}
+CQL_PARTS = {"policy_kind": "gaussian", "initial_temperature": 1.0}
+SAC_PARTS = {"policy_kind": "gaussian", "initial_temperature": 0.5}
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("parts", [IQL_PARTS, CQL_PARTS], ids=["IQL", "CQL"])
+def test_sac_takes_actor_critics_targets_and_normaliser_and_keeps_its_temperature(
+    parts: dict[str, Any], average: bool
+) -> None:
+    source, target = make_module(**parts), make_module(seed=1, average=average, **SAC_PARTS)
+    temperature = target.log_temperature.detach().clone()
+    tensors = give(source, target)
+    assert torch.equal(tensors.pop("log_temperature"), temperature)
+    handed = {name: tensor for name, tensor in tensors.items() if "average" not in name}
+    own = ("state_value.", "log_temperature")
+    assert_equal(handed, {name: tensor for name, tensor in source.state_dict().items() if not name.startswith(own)})
+    assert target.evaluation_policy().fingerprint() == source.policy.fingerprint()
+
+
+def test_iql_goes_on_with_its_own_state_value() -> None:
+    source = make_module(**IQL_PARTS)
+    assert_equal(give(source, make_module(seed=1, **IQL_PARTS)), dict(source.state_dict()))
+    with pytest.raises(HandoverError, match=r"lacks state_value\.layers\.0\.weight, which Receiver has"):
+        give(make_module(**CQL_PARTS), make_module(**IQL_PARTS))
+
+
+@pytest.mark.parametrize(
+    "name", ["critics.0.layers.0.weight", "target_critics.1.layers.4.bias", "policy.actor.layers.4.bias"]
+)
+def test_only_the_state_value_may_be_missing(name: str) -> None:
+    tensors = dict(make_module(**IQL_PARTS).state_dict())
+    del tensors[name]
+    with pytest.raises(HandoverError, match=rf"lacks {name}, which Receiver has"):
+        give(tensors, make_module(**SAC_PARTS))
+
+
+def test_only_the_state_value_may_be_too_many() -> None:
+    tensors = dict(make_module(**IQL_PARTS).state_dict())
+    for name in ("state_values.layers.0.weight", "target_state_value.layers.0.weight"):
+        with pytest.raises(HandoverError, match=rf"has {name}, which Receiver does not"):
+            give({**tensors, name: torch.zeros(1)}, make_module(**SAC_PARTS))
+
+
+@pytest.mark.parametrize(("source", "target"), [({}, SAC_PARTS), (IQL_PARTS, {})], ids=["TD3BC-SAC", "IQL-TD3"])
+def test_a_policy_of_the_other_kind_is_refused(source: dict[str, Any], target: dict[str, Any]) -> None:
+    with pytest.raises(HandoverError, match=r"policy\.actor\.layers\.4\.weight .* the same kind of policy"):
+        give(make_module(**source), make_module(**target))
+
+
 # ---- from checkpoints ----------------------------------------------------------------------------------------------
 
 
@@ -178,30 +234,43 @@ def test_a_module_of_somebody_else_is_refused(tmp_path: Path) -> None:
 # ---- between real algorithms ---------------------------------------------------------------------------------------
 
 
-def build(config: Any, settings: Any) -> OffPolicyAlgorithm:
-    config.training(settings=settings.model_copy(update={"hidden_sizes": (8, 8)}), replay_capacity=100)
+def build(settings: OffPolicySettings) -> OffPolicyAlgorithm:
+    config = algorithm_config(settings.model_copy(update={"hidden_sizes": (8, 8)})).training(replay_capacity=100)
     return config.debugging(seed=0, log_level="ERROR").build_algo()  # type: ignore[no-any-return]
+
+
+PAIRS = {
+    "TD3BC-TD3": (TD3BCSettings(), TD3Settings(policy_average_decay=0.9), {}),
+    "IQL-SAC": (IQLSettings(), SACSettings(policy_average_decay=0.9, initial_temperature=0.5), IQL_PARTS),
+    "CQL-SAC": (CQLSettings(), SACSettings(policy_average_decay=0.9, initial_temperature=0.5), CQL_PARTS),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("ray_session")
-def test_an_offline_checkpoint_starts_the_online_algorithm(tmp_path: Path) -> None:
-    offline = build(TD3BCConfig(), TD3BCSettings())
-    source = make_module()
+@pytest.mark.parametrize("pair", PAIRS)
+def test_an_offline_checkpoint_starts_the_online_algorithm(pair: str, tmp_path: Path) -> None:
+    offline_settings, online_settings, parts = PAIRS[pair]
+    offline = build(offline_settings)
+    source = make_module(**parts)
     offline.load_module_tensors(dict(source.state_dict()))
     offline.save_to_path(tmp_path / "algorithm")
     assert_equal(dict(load_module(tmp_path / "algorithm").state_dict()), dict(source.state_dict()))
     assert_equal(dict(load_module(tmp_path).state_dict()), dict(source.state_dict()))  # a folder that contains one
     assert load_policy(tmp_path).fingerprint() == source.policy.fingerprint()
 
-    online = build(TD3Config(), TD3Settings(policy_average_decay=0.9))
+    online = build(online_settings)
     hand_over(load_module(tmp_path).state_dict(), online)
     tensors = online.module_tensors()
-    assert_equal({name: tensor for name, tensor in tensors.items() if "average" not in name}, dict(source.state_dict()))
+    if isinstance(online_settings, SACSettings):
+        assert tensors.pop("log_temperature").item() == pytest.approx(np.log(0.5))
+    handed = {name: tensor for name, tensor in tensors.items() if "average" not in name}
+    assert handed.keys() <= source.state_dict().keys()
+    assert_equal(handed, {name: source.state_dict()[name] for name in handed})
     assert online.evaluation_policy().fingerprint() == source.policy.fingerprint()
     assert online.env_runner.module.policy.fingerprint() == source.policy.fingerprint()  # those who act have it too
-    with pytest.raises(HandoverError, match=r"policy\.actor\.layers\.0\.weight .* in TD3"):
-        hand_over(dict(make_module((16, 8)).state_dict()), online)
+    with pytest.raises(HandoverError, match=r"policy\.actor\.layers\.0\.weight .* in (TD3|SAC)"):
+        hand_over(dict(make_module((16, 8), **parts).state_dict()), online)
     for algorithm in (offline, online):
         algorithm.stop()

@@ -51,7 +51,7 @@ def make_batch(seed: int = 0, terminated: float | None = None) -> Batch:
         rewards=normal(ROWS),
         next_observations=normal(ROWS, OBSERVATIONS),
         terminations=terminations if terminated is None else torch.full((ROWS,), terminated),
-        noise=normal(ROWS, ACTIONS),
+        noise=normal(1, ROWS, ACTIONS),
     )
 
 
@@ -133,7 +133,7 @@ def test_the_critics_follow_the_equations() -> None:
     batch = make_batch()
     half_range, low, high = torch.tensor([2.0, 0.5]), torch.tensor([-2.0, 0.0]), torch.tensor([2.0, 1.0])
     with torch.no_grad():
-        noise = torch.clamp(batch.noise * 0.3 * half_range, -0.4 * half_range, 0.4 * half_range)
+        noise = torch.clamp(batch.noise[0] * 0.3 * half_range, -0.4 * half_range, 0.4 * half_range)
         next_actions = torch.clamp(module.target_actor(batch.next_observations) + noise, low, high)
         next_values = [critic(batch.next_observations, next_actions) for critic in module.target_critics]
         targets = batch.rewards + 0.9 * (1 - batch.terminations) * torch.minimum(*next_values)
@@ -214,6 +214,16 @@ def test_a_normalised_actor_loss_divides_the_gradient_by_the_values_scale() -> N
 def test_a_normalised_actor_loss_does_not_care_for_the_rewards_unit() -> None:
     settings = TD3Settings(normalize_actor_loss=True)
     assert_close(actor_gradient(settings)[0], actor_gradient(settings, critic_scale=100.0)[0])
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_kept_cloning_term_is_that_of_td3_bc(normalize: bool) -> None:
+    losses = []
+    for settings in (TD3Settings(bc_alpha=1.5, normalize_actor_loss=normalize), TD3BCSettings(alpha=1.5)):
+        rule, module = make_rule(settings)
+        losses.append((rule.update(make_batch(), 2)["actor_loss"], [*module.policy.actor.parameters()]))
+    assert_close(losses[0], losses[1])
+    assert make_rule(TD3Settings())[0].update(make_batch(), 2)["actor_loss"] != losses[0][0]
 
 
 def test_td3_bc_pulls_towards_the_data() -> None:

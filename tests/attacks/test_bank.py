@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from afrl_ray.attacks import AttackBank, BankFileError
+from afrl_ray.attacks import AttackBank, BankFileError, BankMismatchError
+from afrl_ray.config import FaultSettings
+from afrl_ray.perturbations import Body, make_fault
 
 ARRAYS = ("deltas", "fitness", "environment_steps", "seeds")
 
@@ -19,7 +21,7 @@ def test_a_saved_bank_is_exactly_the_same(small_bank: AttackBank, tmp_path: Path
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(small_bank, name))
         assert getattr(loaded, name).dtype == getattr(small_bank, name).dtype
-    assert (loaded.epsilon, loaded.environment, loaded.policy_hash) == (0.3, "Hopper-v4", "abc")
+    assert (loaded.fault, loaded.environment, loaded.policy_hash) == (FaultSettings(magnitude=0.3), "Hopper-v4", "abc")
     assert len(loaded) == 3
 
 
@@ -35,15 +37,48 @@ def test_the_readable_manifest_says_what_the_bank_is(small_bank: AttackBank, tmp
     manifest = json.loads((tmp_path / "bank.json").read_text())
     assert manifest.pop("created").endswith("Z")
     assert manifest == {
-        "format": "afrl_ray.bank/1",
+        "format": "afrl_ray.bank/2",
         "policy_hash": "abc",
         "environment": "Hopper-v4",
+        "fault": {"type": "multiplicative", "magnitude": 0.3},
         "epsilon": 0.3,
+        "parameters": 2,
         "members": 3,
         "seeds": [7, 8, 2**31 - 1],
         "fitness": [10.0, 20.5, 1 / 3],
         "environment_steps": [100, 200, 300],
     }
+
+
+def test_a_bank_from_before_other_faults_still_loads(small_bank: AttackBank, tmp_path: Path) -> None:
+    manifest = {"format": "afrl_ray.bank/1", "policy_hash": "abc", "environment": "Hopper-v4", "epsilon": 0.3}
+    arrays = {name: getattr(small_bank, name) for name in ARRAYS}
+    np.savez(tmp_path / "bank.npz", **arrays, manifest=np.array(json.dumps(manifest)))
+    loaded = AttackBank.load(tmp_path / "bank.npz")
+    assert loaded.fault == FaultSettings(type="multiplicative", magnitude=0.3)
+    np.testing.assert_array_equal(loaded.deltas, small_bank.deltas)
+
+
+def test_a_bank_knows_its_fault(small_bank: AttackBank, tmp_path: Path) -> None:
+    bank = replace(small_bank, fault=FaultSettings(type="saturation", magnitude=0.6))
+    bank.save(tmp_path / "bank.npz")
+    loaded = AttackBank.load(tmp_path / "bank.npz")
+    assert loaded.fault == bank.fault
+    manifest = loaded.manifest()
+    assert (manifest["fault"], manifest["parameters"]) == ({"type": "saturation", "magnitude": 0.6}, 2)
+    assert "epsilon" not in manifest
+    np.testing.assert_array_equal(loaded.members(make_fault(bank.fault, body(2))), small_bank.deltas)
+
+
+def test_a_bank_is_for_its_own_fault_and_robot_alone(small_bank: AttackBank) -> None:
+    with pytest.raises(BankMismatchError, match=r"^the attack bank is for multiplicative faults, not for bias$"):
+        small_bank.members(make_fault(FaultSettings(type="bias", magnitude=0.3), body(2)))
+    with pytest.raises(BankMismatchError, match=r"θ has 2 numbers, as in Hopper-v4; .* takes 3$"):
+        small_bank.members(make_fault(small_bank.fault, body(3)))
+
+
+def body(joints: int) -> Body:
+    return Body(-np.ones(joints, np.float32), np.ones(joints, np.float32), np.ones(5, np.float32))
 
 
 def test_saving_leaves_no_other_files(small_bank: AttackBank, tmp_path: Path) -> None:
@@ -65,7 +100,7 @@ def test_a_bank_of_search_results_keeps_their_order() -> None:
         )
         for index in (2, 0, 1)
     ]
-    bank = AttackBank.from_results(results, epsilon=0.2, environment="x", policy_hash="y")
+    bank = AttackBank.from_results(results, fault=FaultSettings(magnitude=0.2), environment="x", policy_hash="y")
     np.testing.assert_array_equal(bank.deltas, np.array([[0.2, -0.2], [0, 0], [0.1, -0.1]], dtype=np.float32))
     assert bank.deltas.dtype == np.float32
     assert bank.seeds.tolist() == [7, 5, 6]
@@ -75,7 +110,7 @@ def test_a_bank_of_search_results_keeps_their_order() -> None:
 def test_columns_of_different_lengths_are_refused(small_bank: AttackBank) -> None:
     with pytest.raises(ValueError, match="K of everything else"):
         replace(small_bank, seeds=np.array([1, 2]))
-    with pytest.raises(ValueError, match=r"deltas \(K, A\)"):
+    with pytest.raises(ValueError, match=r"deltas \(K, P\)"):
         replace(small_bank, deltas=np.zeros(3, np.float32))
 
 

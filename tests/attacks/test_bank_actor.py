@@ -17,7 +17,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.attacks import bank_actor as module
 from afrl_ray.curriculum.schedules import CurriculumState
+from afrl_ray.perturbations import Body, Multiplicative
 
+FAULT = Multiplicative(0.3, Body(-np.ones(2, np.float32), np.ones(2, np.float32), np.ones(5, np.float32)))
 STATE = CurriculumState(q=0.4, average=0.8, evaluations=3)
 NAMES = (f"bank-test-{number}" for number in count())
 
@@ -64,7 +66,7 @@ def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_b
     source = make_source(unreachable, q=0.5)
     for _ in range(3):
         snapshot = source.snapshot()
-        assert (snapshot.condition, snapshot.q, snapshot.epsilon) == ("adversarial", 0.5, 0.3)
+        assert (snapshot.condition, snapshot.q, snapshot.fault) == ("adversarial", 0.5, small_bank.fault)
         np.testing.assert_array_equal(snapshot.bank, small_bank.deltas)
 
 
@@ -144,7 +146,7 @@ def test_an_actor_that_died_comes_back_with_the_same_bank_and_the_draws_do_not_c
     source = make_source(client)
 
     def draws() -> np.ndarray:
-        return source.snapshot().draw(200, 2, np.random.default_rng(0))
+        return source.snapshot().draw(200, FAULT, np.random.default_rng(0))
 
     before = draws()
     end(client)

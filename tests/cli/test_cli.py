@@ -13,7 +13,7 @@ import yaml
 
 from afrl_ray import __version__
 from afrl_ray.cli import main
-from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, ExpertSettings
+from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, ExpertSettings, SACSettings
 
 COMMANDS = ("run", "pretrain", "attack", "finetune", "evaluate", "sweep", "train-expert", "data", "ui", "config")
 
@@ -116,8 +116,8 @@ def test_evaluating_checkpoints(config: str, calls: list[Call], capsys: pytest.C
     arguments = ["evaluate", "a", "b", "--env", "Ant-v4", "--bank", "bank.npz", "--episodes", "9"]
     assert main([*arguments, "evaluation.adaptive_attack=false"]) == 0
     (call,) = calls
-    checkpoints, settings, bank, output = call.arguments
-    assert (checkpoints, bank, output) == ([Path("a"), Path("b")], Path("bank.npz"), None)
+    checkpoints, settings, banks, critic, output = call.arguments
+    assert (checkpoints, banks, critic, output) == ([Path("a"), Path("b")], [Path("bank.npz")], None, None)
     assert (settings.environment.id, settings.evaluation.episodes) == ("Ant-v4", 9)
     assert not settings.evaluation.adaptive_attack
     assert capsys.readouterr().out == "table: table.md\n"
@@ -146,6 +146,12 @@ def test_train_expert_takes_options_and_overrides(config: str, calls: list[Call]
     assert config
 
 
+def test_train_expert_takes_an_algorithm(config: str, calls: list[Call]) -> None:
+    assert main(["train-expert", "halfcheetah", "--algorithm", "sac", "algorithm.target_entropy=-3"]) == 0
+    assert calls[0].arguments[0].algorithm == SACSettings(target_entropy=-3)
+    assert config
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -167,6 +173,10 @@ def test_train_expert_takes_options_and_overrides(config: str, calls: list[Call]
         ),
         (["sweep", "x.yaml"], "x.yaml: search.space must be given for a sweep; without one, use afrl run"),
         (["train-expert", "hopper", "step=3"], "override step=3: step is not a setting; did you mean steps?"),
+        (
+            ["train-expert", "hopper", "--algorithm", "iql"],
+            'override algorithm.type=iql: algorithm.type is "iql"; write one of td3, sac',
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(

@@ -6,14 +6,17 @@ import pytest
 from afrl_ray.config import (
     AdaptiveCurriculum,
     ConfigError,
+    CQLSettings,
     D4RLData,
     ExperimentSettings,
     ExpertSettings,
     FinetuneSettings,
     FixedCurriculum,
+    IQLSettings,
     LinearCurriculum,
     MinariData,
     PretrainSettings,
+    SACSettings,
     TD3BCSettings,
     TD3Settings,
     differences,
@@ -98,12 +101,39 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     assert settings.finetune == FinetuneSettings(evaluation_interval=500, checkpoint_interval=1000)
 
 
+def test_algorithms_are_chosen_by_one_line_each() -> None:
+    settings = load_experiment(None, ["pretrain.algorithm.type=iql", "finetune.algorithm.type=sac"])
+    assert settings.pretrain.algorithm == IQLSettings()
+    assert settings.finetune.algorithm == SACSettings()
+    assert differences(settings) == {
+        "pretrain": {"algorithm": {"type": "iql"}},
+        "finetune": {"algorithm": {"type": "sac"}},
+    }
+    assert ExperimentSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_another_algorithm_keeps_what_it_shares_with_the_file(tmp_path: Path) -> None:
+    content = "finetune: {algorithm: {batch_size: 64, policy_delay: 1}}\n"
+    overrides = ("finetune.algorithm.type=sac", "pretrain={algorithm: {type: cql, min_q_weight: 10}}")
+    settings = load(content, *overrides, folder=tmp_path)
+    assert settings.finetune.algorithm == SACSettings(batch_size=64)
+    assert settings.pretrain.algorithm == CQLSettings(min_q_weight=10)
+
+
+def test_a_training_from_scratch_takes_any_algorithm_and_no_offline_rows() -> None:
+    settings = load_experiment(None, ["finetune={start: scratch, algorithm: {type: sac}, replay_capacity: 1000}"])
+    assert settings.finetune.algorithm == SACSettings()
+    search = ["search.space.finetune.start=[pretrained, scratch]", "search.space.finetune.algorithm.bc_alpha=[2.5]"]
+    assert load_experiment(None, search).search is not None
+
+
 def test_a_partial_section_keeps_the_defaults_of_its_field() -> None:
     """ExpertSettings has its own batch size, which is not that of TD3Settings."""
     settings = load_settings(ExpertSettings, None, ["algorithm.gamma=0.9"])
     assert settings.algorithm == TD3Settings(batch_size=ExpertSettings().algorithm.batch_size, gamma=0.9)
     assert differences(settings) == {"algorithm": {"gamma": 0.9}}
     assert with_settings(settings, {"seed": 1}).algorithm == settings.algorithm
+    assert load_settings(ExpertSettings, None, ["algorithm.type=sac"]).algorithm == SACSettings()
 
 
 def test_with_settings_switches_types_and_refuses_mistakes() -> None:

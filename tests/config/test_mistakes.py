@@ -21,8 +21,8 @@ FILE_MISTAKES = {
     ),
     "nothing like it": (
         "attack: {zzz: 1}\n",
-        "x.yaml: attack.zzz is not a setting; attack has optimizer, population, generations, episodes, racing, "
-        "training_bank, validation_bank, evaluation_bank",
+        "x.yaml: attack.zzz is not a setting; attack has optimizer, population, generations, step_budget, episodes, "
+        "racing, training_bank, validation_bank, evaluation_bank",
     ),
     "setting of another type": (
         "curriculum: {type: linear, beta: 0.3}\n",
@@ -64,8 +64,8 @@ FILE_MISTAKES = {
     ),
     "value for a section": (
         "finetune: 50000\n",
-        "x.yaml: finetune is 50000; write a mapping of its settings: algorithm, steps, offline_ratio, replay_capacity, "
-        "num_envs, evaluation_interval, validation_episodes, checkpoint_interval",
+        "x.yaml: finetune is 50000; write a mapping of its settings: start, algorithm, steps, random_steps, "
+        "offline_ratio, replay_capacity, num_envs, evaluation_interval, validation_episodes, checkpoint_interval",
     ),
     "type for a section": (
         "curriculum: adaptive\n",
@@ -110,6 +110,39 @@ FILE_MISTAKES = {
         "x.yaml: pretrain: evaluation_interval (10000) is longer than updates (1000); "
         "write evaluation_interval: 1000 or less",
     ),
+    "offline policy that the online algorithm cannot take": (
+        "pretrain: {algorithm: {type: iql}}\n",
+        "x.yaml: finetune.algorithm.type=td3 cannot take the gaussian policy of pretrain.algorithm.type=iql; "
+        "set finetune.algorithm.type to sac, or pretrain.algorithm.type to td3_bc",
+    ),
+    "online algorithm that cannot take the offline policy": (
+        "finetune: {algorithm: {type: sac}}\n",
+        "x.yaml: finetune.algorithm.type=sac cannot take the deterministic policy of pretrain.algorithm.type=td3_bc; "
+        "set finetune.algorithm.type to td3, or pretrain.algorithm.type to iql or cql",
+    ),
+    "setting of another offline algorithm": (
+        "pretrain: {algorithm: {expectile: 0.8}}\n",
+        "x.yaml: pretrain.algorithm.expectile is not a setting of pretrain.algorithm.type=td3_bc, only of iql; "
+        "set pretrain.algorithm.type to iql",
+    ),
+    "misspelt setting of an algorithm": (
+        "pretrain: {algorithm: {type: iql, expectle: 0.8}}\nfinetune: {algorithm: {type: sac}}\n",
+        "x.yaml: pretrain.algorithm.expectle is not a setting; did you mean pretrain.algorithm.expectile?",
+    ),
+    "setting of an algorithm of the other phase": (
+        "finetune: {algorithm: {expectile: 0.8}}\n",
+        "x.yaml: finetune.algorithm.expectile is not a setting; did you mean pretrain.algorithm.expectile?",
+    ),
+    "algorithm for a section": (
+        "pretrain: {algorithm: iql}\n",
+        "x.yaml: pretrain.algorithm is a section; write pretrain.algorithm.type=iql, "
+        "or pretrain.algorithm: {type: iql} in a file",
+    ),
+    "nothing but random steps": (
+        "finetune: {start: scratch, steps: 20000}\n",
+        "x.yaml: finetune: random_steps (25000) leave none of the steps (20000) to learn in; "
+        "write random_steps: 2000 or less",
+    ),
     "replay too small for a batch": (
         "finetune: {replay_capacity: 100, offline_ratio: 0}\n",
         "x.yaml: finetune: replay_capacity (100) is smaller than one batch (algorithm.batch_size is 256)",
@@ -151,6 +184,59 @@ FILE_MISTAKES = {
         "search: {space: {curriculum.q: 0.5}}\n",
         "x.yaml: search.space.curriculum.q is 0.5; write a list of values, {uniform: [low, high]}, "
         "{loguniform: [low, high]} or {choice: [values]}",
+    ),
+    "unknown fault": (
+        "perturbation: {fault: {type: dead_jiont}}\n",
+        'x.yaml: perturbation.fault.type is "dead_jiont"; did you mean dead_joint?',
+    ),
+    "plain name for a fault": (
+        "perturbation: {fault: bias}\n",
+        'x.yaml: perturbation.fault is "bias"; write a mapping of its settings: type, magnitude',
+    ),
+    "too strong a fault": (
+        "perturbation: {fault: {type: saturation, magnitude: 1.5}}\n",
+        "x.yaml: perturbation.fault: type is saturation, magnitude is 1.5; write 1 or less",
+    ),
+    "half a step late": (
+        "perturbation: {fault: {type: delay, magnitude: 0.5}}\n",
+        "x.yaml: perturbation.fault: type is delay, magnitude is 0.5; write a whole number",
+    ),
+    "two bounds": (
+        "perturbation: {epsilon: 0.3, fault: {magnitude: 0.5}}\n",
+        "x.yaml: perturbation: epsilon (0.3) and fault.magnitude (0.5) are the same bound; keep one of them",
+    ),
+    "pgd of another fault": (
+        "perturbation: {condition: pgd, fault: {type: delay}}\n",
+        "x.yaml: perturbation: condition pgd is for multiplicative faults, whose δ a gradient of Q can choose, not for "
+        "delay; write random or adversarial",
+    ),
+    "evaluation under pgd of another fault": (
+        "perturbation: {fault: {type: bias}}\nevaluation: {conditions: [normal, pgd]}\n",
+        "x.yaml: evaluation.conditions: condition pgd is for multiplicative faults, whose δ a gradient of Q can "
+        "choose, not for bias; write random or adversarial",
+    ),
+    "unknown condition": (
+        "evaluation: {conditions: [normal, advarsarial]}\n",
+        'x.yaml: evaluation.conditions[1] is "advarsarial"; did you mean adversarial?',
+    ),
+    "mistake in a condition": (
+        "evaluation: {conditions: [normal, {name: dead, fault: {type: dead_join}}]}\n",
+        'x.yaml: evaluation.conditions[1] is {"name": "dead", "fault": {"type": "dead_join"}}; '
+        'fault.type is "dead_join"; did you mean dead_joint?',
+    ),
+    "condition without a name": (
+        "evaluation: {conditions: [{fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions[0] is {"fault": {"type": "bias"}}; name must be given: What tables call it',
+    ),
+    "two conditions of one name": (
+        "evaluation: {conditions: [random, {name: random, fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions is ["random", {"name": "random", "fault": {"type": "bias"}}]; '
+        "random is there twice; give each condition a name of its own",
+    ),
+    "trials under different faults": (
+        "search: {space: {perturbation.fault.type: [bias, delay]}}\n",
+        'x.yaml: search.space (perturbation.fault.type="bias"): perturbation.fault must be the same for all trials; '
+        "run an experiment for each",
     ),
     "a distribution in a grid": (
         "search: {space: {curriculum.q: {uniform: [0, 1]}}}\n",
@@ -202,6 +288,21 @@ OVERRIDE_MISTAKES = {
         "finetune.steps=1000",
         "override finetune.steps=1000: finetune: evaluation_interval (5000) is longer than steps (1000); "
         "write evaluation_interval: 1000 or less",
+    ),
+    "unknown algorithm": (
+        "finetune.algorithm.type=scc",
+        'override finetune.algorithm.type=scc: finetune.algorithm.type is "scc"; did you mean sac?',
+    ),
+    "offline policy that the online algorithm cannot take": (
+        "pretrain.algorithm.type=cql",
+        "override pretrain.algorithm.type=cql: finetune.algorithm.type=td3 cannot take the gaussian policy of "
+        "pretrain.algorithm.type=cql; set finetune.algorithm.type to sac, or pretrain.algorithm.type to td3_bc",
+    ),
+    "algorithms of a search that do not fit": (
+        "search.space.finetune.algorithm.type=[td3, sac]",
+        'override search.space.finetune.algorithm.type=[td3, sac]: search.space (finetune.algorithm.type="sac"): '
+        "finetune.algorithm.type=sac cannot take the deterministic policy of pretrain.algorithm.type=td3_bc; "
+        "set finetune.algorithm.type to td3, or pretrain.algorithm.type to iql or cql",
     ),
     "in a search": (
         "search.space.curriculum.q=[0.5, 2]",

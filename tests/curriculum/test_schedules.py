@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from afrl_ray.config import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
-from afrl_ray.curriculum.schedules import CurriculumState, initial_state, next_state
+from afrl_ray.curriculum.schedules import CurriculumState, initial_state, matching_q_max, mean_q, next_state
 
 
 def q_sequence(settings: CurriculumSettings, scores: list[float], state: CurriculumState | None = None) -> list[float]:
@@ -113,3 +113,33 @@ def test_a_step_leaves_its_argument_alone_and_counts(settings: CurriculumSetting
     copy = replace(state)
     assert next_state(settings, state, 0.5, 10).evaluations == 1
     assert state == copy
+
+
+# ---- linear's q_max from another training's mean q -----------------------------------------------------------------
+
+
+def test_mean_q_weighs_each_q_by_how_long_it_was_in_force() -> None:
+    # 0.2 for 10 steps, 0.8 for 30; what q was set to at the hand-over is in the first interval's q already
+    assert mean_q([0, 10, 40], [0.0, 0.2, 0.8]) == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(("steps", "q"), [([], []), ([0], [0.5]), ([0, 10], [0.5])])
+def test_no_interval_has_no_mean(steps: list[float], q: list[float]) -> None:
+    with pytest.raises(ValueError, match="no mean q"):
+        mean_q(steps, q)
+
+
+def test_the_matching_linear_schedule_has_the_mean_it_was_made_for() -> None:
+    evaluations, wanted = 30, 0.37
+    settings = LinearCurriculum(q_max=matching_q_max(wanted, evaluations))
+    state, qs = initial_state(settings), [0.0]
+    for _ in range(evaluations):
+        state = next_state(settings, state, 0.0, evaluations)
+        qs.append(state.q)
+    assert mean_q([5000 * k for k in range(evaluations + 1)], qs) == pytest.approx(wanted)
+    # K = 3: q is 1/3, 2/3 and 1 times q_max, their mean 2/3
+    assert matching_q_max(0.4, 3) == pytest.approx(0.6)
+
+
+def test_a_mean_that_no_schedule_reaches_gets_the_largest_q_max() -> None:
+    assert matching_q_max(0.9, 30) == 1.0

@@ -5,9 +5,10 @@ import h5py
 import numpy as np
 import pytest
 
-from afrl_ray.config import D4RLData
-from afrl_ray.datasets import Transitions
+from afrl_ray.config import D4RLData, EnvironmentSettings
+from afrl_ray.datasets import Transitions, load_transitions
 from afrl_ray.datasets.d4rl_data import find_d4rl_file, read_d4rl
+from afrl_ray.envs import make_vector_env
 
 WriteD4RL = Callable[..., Path]
 
@@ -111,3 +112,55 @@ def test_other_files_are_refused(three_episodes: Transitions, write_d4rl: WriteD
     nothing = write_d4rl(tmp_path / "empty.hdf5", three_episodes.subset(slice(0)), leave_out=("next_observations",))
     with pytest.raises(ValueError, match="holds no transitions"):
         read(nothing)
+
+
+# ---- the ant's contact forces --------------------------------------------------------------------------------------
+
+ANT = EnvironmentSettings(id="Ant-v4")
+
+
+def ant_rows(force: float = 0.0) -> Transitions:
+    """Three rows as D4RL has them: 27 observations that say where they are from, then 84 contact forces."""
+    observations = np.zeros((3, 111), dtype=np.float32)
+    observations[:, :27] = np.arange(27) + 100 * np.arange(3)[:, None]
+    observations[1, 110] = force
+    return Transitions(
+        observations=observations,
+        actions=np.zeros((3, 8), dtype=np.float32),
+        rewards=np.ones(3, dtype=np.float32),
+        next_observations=np.roll(observations, -1, axis=0),
+        terminations=np.zeros(3, dtype=np.bool_),
+        truncations=np.array([False, False, True]),
+    )
+
+
+@pytest.mark.parametrize("environment_id", ["ant", "Ant-v4", "Ant-v2", "ant-medium-v2"])
+def test_the_ant_s_data_fit_its_v4_environment(environment_id: str, write_d4rl: WriteD4RL, tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "ant_medium-v2.hdf5", ant_rows())
+    environment = EnvironmentSettings(id=environment_id)
+    transitions = load_transitions(D4RLData(dataset=str(path)), environment, seed=0)
+    np.testing.assert_array_equal(transitions.observations, ant_rows().observations[:, :27])
+    np.testing.assert_array_equal(transitions.next_observations, ant_rows().next_observations[:, :27])
+    env = make_vector_env(environment, [0])
+    assert env.observation_space.shape == (27,)
+    env.close()
+
+
+def test_contact_forces_are_not_thrown_away_unseen(write_d4rl: WriteD4RL, tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "ant_medium-v2.hdf5", ant_rows(force=0.5))
+    with pytest.raises(ValueError, match=r"has contact forces in 2 of 3 rows.*environment with observations of 111"):
+        load_transitions(D4RLData(dataset=str(path)), ANT, seed=0)
+
+
+def test_other_widths_are_refused(write_d4rl: WriteD4RL, tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "ant_medium-v2.hdf5", ant_rows())
+    with pytest.raises(ValueError, match="111 observations and 8 actions, but Ant-v5 has 105 and 8"):
+        load_transitions(D4RLData(dataset=str(path)), EnvironmentSettings(id="Ant-v5"), seed=0)
+
+
+def test_a_name_tells_robots_of_the_same_size_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match=r"is data of walker2d, .*write environment\.id: walker2d$"):
+        load_transitions(D4RLData(dataset="walker2d-expert-v2"), EnvironmentSettings(id="HalfCheetah-v4"), seed=0)
+    with pytest.raises(FileNotFoundError):  # this one is looked for: the names agree
+        load_transitions(D4RLData(dataset="walker2d-expert-v2"), EnvironmentSettings(id="Walker2d-v5"), seed=0)

@@ -124,7 +124,7 @@ def test_a_policy_of_another_robot_is_refused(policy: Policy) -> None:
 
 def test_missing_expert_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(generated.resources, "files", lambda _: tmp_path)
-    with pytest.raises(FileNotFoundError, match="train one with: afrl train-expert hopper"):
+    with pytest.raises(FileNotFoundError, match="no expert is bundled for hopper; run `afrl train-expert hopper`"):
         load_transitions(GeneratedData(), EnvironmentSettings(id="Hopper-v5"), seed=0)
 
 

@@ -3,13 +3,17 @@ import itertools
 import numpy as np
 import pytest
 
+from afrl_ray.config import FAULTS, FaultSettings, PGDSettings
 from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
+from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer
+from afrl_ray.perturbations import Body, Multiplicative, StepwisePGD, make_fault
 
+FAULT = Multiplicative(0.3, Body(-np.ones(3, np.float32), np.ones(3, np.float32), np.ones(11, np.float32)))
 BANK = np.array([[0.1, -0.2, 0.3], [-0.3, 0.3, 0.3]], dtype=np.float32)
 
 
 def plan(episodes: int = 10, *, run_seed: int = 0, purpose: str = "test") -> EvaluationPlan:
-    return EvaluationPlan(run_seed, purpose, episodes, action_size=3, epsilon=0.3)
+    return EvaluationPlan(run_seed, purpose, episodes, FAULT)
 
 
 def test_all_conditions_share_their_seeds() -> None:
@@ -46,6 +50,26 @@ def test_normal_is_zero_and_random_is_within_epsilon() -> None:
 def test_adversarial_takes_the_members_in_turn() -> None:
     deltas = plan(5).under("adversarial", bank=BANK).deltas
     np.testing.assert_array_equal(deltas, BANK[[0, 1, 0, 1, 0]])
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_has_its_own_draws_and_neutral_episodes(kind: str) -> None:
+    fault = make_fault(FaultSettings(type=kind, magnitude=1 if FAULTS[kind].whole else 0.4), FAULT.body)
+    np.testing.assert_array_equal(plan(5).under("normal", fault=fault).deltas, np.tile(fault.neutral, (5, 1)))
+    short, long = plan(20).under("random", fault=fault), plan(40).under("random", fault=fault)
+    np.testing.assert_array_equal(short.deltas, long.deltas[:20])
+    np.testing.assert_array_equal(short.seeds, plan(20).under("normal").seeds)
+    assert short.fault is fault
+    assert (short.deltas != fault.neutral).any(axis=1).all()
+    bank = fault.parameters.draw(2, np.random.default_rng(0))
+    np.testing.assert_array_equal(plan(3).under("adversarial", fault=fault, bank=bank).deltas, bank[[0, 1, 0]])
+
+
+def test_pgd_leaves_the_choice_to_each_step() -> None:
+    critic = CriticGradients(ObservationNormalizer(11), Critic(11, 3, (4,)))
+    pgd = plan(3).under("pgd", fault=StepwisePGD(0.3, FAULT.body, PGDSettings(), critic), name="PGD")
+    assert (pgd.condition, pgd.deltas.shape) == ("PGD", (3, 3))
+    assert np.isnan(pgd.deltas).all()
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config import EnvironmentSettings, PGDSettings
 from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.statistics import summarise
+from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer
+from afrl_ray.perturbations import Body, Fault, Multiplicative, StepwisePGD
+from afrl_ray.perturbations.kinds import Bias, Saturation
 from afrl_ray.rollouts import Episodes, LocalRollouts
 
+FAULT = Multiplicative(0.3, Body(-np.ones(3, np.float32), np.ones(3, np.float32), np.ones(11, np.float32)))
 BANK = np.array([[0.3, -0.3, 0.3]], dtype=np.float32)
-PLAN = EvaluationPlan(run_seed=7, purpose="test", episodes=3, action_size=3, epsilon=0.3)
+PLAN = EvaluationPlan(run_seed=7, purpose="test", episodes=3, fault=FAULT)
 EPISODES = [PLAN.under(condition, bank=BANK) for condition in CONDITIONS]
 
 
@@ -21,8 +25,10 @@ class RecordingRunner:
     """The return of an episode is its seed plus 1,000 Σδ, so that every row can be recognised."""
 
     calls: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    faults: list[Fault | None] = field(default_factory=list)
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
+    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+        self.faults.append(fault)
         seeds, deltas = np.asarray(seeds), np.asarray(deltas)
         self.calls.append((seeds, deltas))
         return Episodes(seeds + 1000.0 * deltas.sum(axis=1, dtype=np.float64), seeds % 1000)
@@ -52,10 +58,43 @@ def test_all_conditions_are_one_batch_taken_in_turn() -> None:
     np.testing.assert_array_equal(deltas[2::3], np.repeat(BANK, 3, axis=0))
 
 
+def test_conditions_under_other_faults_are_rows_like_the_others() -> None:
+    saturation = Saturation(0.5, FAULT.body)
+    bias = Bias(0.2, FAULT.body)
+    others = [
+        PLAN.under("random", fault=saturation, name="saturated"),
+        PLAN.under("normal", name="again"),
+        PLAN.under("random", fault=bias, name="biased"),
+        PLAN.under("normal", fault=saturation, name="healthy"),
+    ]
+    runner = RecordingRunner()
+    rows = evaluate(runner, [*EPISODES, *others], policy="p", robot=find_robot("hopper"))
+    alone = evaluate(RecordingRunner(), EPISODES, policy="p", robot=find_robot("hopper"))
+    assert rows.iloc[:9].equals(alone)
+    assert list(rows["condition"].unique()) == [*CONDITIONS, "saturated", "again", "biased", "healthy"]
+    for condition in others:
+        own = rows[rows["condition"] == condition.condition]
+        np.testing.assert_allclose(np.stack(own["delta"]), condition.deltas)
+        np.testing.assert_array_equal(own["episode_seed"], condition.seeds)
+        np.testing.assert_allclose(own["return"], condition.seeds + 1000.0 * condition.deltas.sum(axis=1))
+    assert runner.faults == [FAULT, saturation, bias]  # one batch for each
+    perturbed = rows.groupby("condition")["perturbed"].all()
+    assert perturbed[["saturated", "biased"]].all()
+    assert not perturbed[["again", "healthy"]].any()
+
+
+def test_pgd_episodes_are_perturbed_and_have_no_delta_of_their_own() -> None:
+    critic = CriticGradients(ObservationNormalizer(11), Critic(11, 3, (4,)))
+    pgd = PLAN.under("pgd", fault=StepwisePGD(0.3, FAULT.body, PGDSettings(), critic))
+    rows = evaluate(RecordingRunner(), [EPISODES[0], pgd], policy="p", robot=None)
+    assert list(rows["perturbed"]) == [False] * 3 + [True] * 3
+    assert np.isnan(np.stack(rows["delta"])[3:]).all()
+
+
 def test_normalised_score_by_hand() -> None:
     class ExpertRunner:
-        def run(self, seeds: ArrayLike, deltas: ArrayLike) -> Episodes:
-            del deltas
+        def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+            del deltas, fault
             return Episodes(np.array([-20.272305, 3234.3, (3234.3 - 20.272305) / 2]), np.ones(len(np.asarray(seeds))))
 
     rows = evaluate(ExpertRunner(), [PLAN.under("normal")], policy="p", robot=find_robot("hopper"))

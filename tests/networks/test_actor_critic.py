@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from afrl_ray.networks import Actor, Critic, ObservationNormalizer, multilayer_perceptron
+from afrl_ray.networks import Actor, Critic, ObservationNormalizer, StateValue, multilayer_perceptron
 
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([2.0, 1.0], np.float32)
 
@@ -75,3 +75,41 @@ def test_results_are_float32_under_bfloat16_products() -> None:
         actions = Actor(3, LOW, HIGH, (8,))(torch.randn(4, 3))
         values = Critic(3, 2, (8,))(torch.randn(4, 3), actions)
     assert actions.dtype == values.dtype == torch.float32
+
+
+def test_values_of_many_actions_of_a_state_are_those_of_each() -> None:
+    critic = Critic(3, 2, (8, 8), float32_output=True)
+    observations, actions = torch.randn(5, 3), torch.randn(7, 5, 2)
+    values = critic(observations.expand(7, -1, -1), actions)
+    assert values.shape == (7, 5)
+    assert_close(values[3], critic(observations, actions[3]))
+
+
+def test_a_state_value_is_one_number_per_state() -> None:
+    value = StateValue(3, (8, 8))
+    observations = torch.randn(2, 5, 3)
+    assert value(observations).shape == (2, 5)
+    assert_close(value(observations)[1], value(observations[1]))
+
+
+def test_an_output_in_float32_keeps_apart_what_bfloat16_cannot() -> None:
+    """Around 300 bfloat16 knows multiples of 2 only."""
+    plain, precise, value = Critic(3, 2, (8,)), Critic(3, 2, (8,), float32_output=True), StateValue(3, (8,))
+    precise.load_state_dict(plain.state_dict())
+    observations, actions = torch.randn(16, 3), torch.rand(16, 2)
+    for network in (plain, precise, value):
+        with torch.no_grad():
+            network.layers[-1].bias.fill_(300.3)
+    exact = plain(observations, actions)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (plain(observations, actions) % 2 == 0).all()
+        assert_close(precise(observations, actions), exact, rtol=0.0, atol=0.05)
+        assert value(observations).dtype == torch.float32
+        assert not (value(observations) % 2 == 0).any()
+
+
+def test_both_kinds_of_output_are_the_same_in_float32() -> None:
+    plain, precise = Critic(3, 2, (8,)), Critic(3, 2, (8,), float32_output=True)
+    precise.load_state_dict(plain.state_dict())
+    observations, actions = torch.randn(16, 3), torch.rand(16, 2)
+    assert torch.equal(plain(observations, actions), precise(observations, actions))

@@ -10,10 +10,10 @@ from afrl_ray.networks import Policy, PolicyFileError, load_policy_file, save_po
 LOW, HIGH = np.array([-2.0, 0.0], np.float32), np.array([2.0, 1.0], np.float32)
 
 
-@pytest.fixture
-def policy() -> Policy:
+@pytest.fixture(params=["deterministic", "gaussian"])
+def policy(request: pytest.FixtureRequest) -> Policy:
     torch.manual_seed(0)
-    policy = Policy(3, LOW, HIGH, (8, 4)).eval()
+    policy = Policy(3, LOW, HIGH, (8, 4), request.param).eval()
     policy.normalizer.set_statistics([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
     return policy
 
@@ -43,7 +43,7 @@ def test_a_saved_policy_acts_exactly_alike(policy: Policy, observations: np.ndar
     save_policy_file(policy, path, {"stage": "pretrain", "score": 12.5})
     loaded, record = load_policy_file(path)
     assert record == {"stage": "pretrain", "score": 12.5}
-    assert loaded.hidden_sizes == (8, 4)
+    assert (loaded.hidden_sizes, loaded.kind) == ((8, 4), policy.kind)
     assert not loaded.training
     np.testing.assert_array_equal(loaded.act(observations), policy.act(observations))
     assert loaded.fingerprint() == policy.fingerprint()
@@ -67,9 +67,39 @@ def test_the_fingerprint_sees_every_number(policy: Policy, name: str) -> None:
 
 def test_the_fingerprint_sees_the_action_bounds(policy: Policy) -> None:
     torch.manual_seed(0)
-    other = Policy(3, LOW, 2 * HIGH, (8, 4))
+    other = Policy(3, LOW, 2 * HIGH, (8, 4), policy.kind)
     other.load_state_dict({**policy.state_dict(), **{k: v for k, v in other.state_dict().items() if "action_" in k}})
     assert other.fingerprint() != policy.fingerprint()
+
+
+def test_a_gaussian_policy_can_be_sampled_from(observations: np.ndarray) -> None:
+    policy = Policy(3, LOW, HIGH, (8, 4), "gaussian")
+    policy.normalizer.set_statistics([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    noise = np.random.default_rng(1).standard_normal((16, 2)).astype(np.float32)
+    actions = policy.sample(observations, noise)
+    assert actions.dtype == np.float32
+    assert ((actions >= LOW) & (actions <= HIGH)).all()
+    assert not np.allclose(actions, policy.act(observations), atol=0.01)
+    np.testing.assert_array_equal(actions, policy.sample(observations, noise))
+    np.testing.assert_allclose(policy.sample(observations, 0 * noise), policy.act(observations), rtol=1e-6)
+
+
+def test_a_deterministic_policy_cannot_be_sampled_from(observations: np.ndarray) -> None:
+    with pytest.raises(TypeError, match="nothing to sample from"):
+        Policy(3, LOW, HIGH, (8, 4)).sample(observations, np.zeros((16, 2), np.float32))
+
+
+def test_a_file_that_does_not_say_its_kind_is_deterministic(observations: np.ndarray, tmp_path: Path) -> None:
+    """As the first files do not."""
+    policy = Policy(3, LOW, HIGH, (8, 4))
+    metadata = {"format": "afrl_ray.policy/1", "hidden_sizes": "[8, 4]", "record": "{}"}
+    save_file({name: tensor.contiguous() for name, tensor in policy.state_dict().items()}, tmp_path / "old", metadata)
+    loaded, _ = load_policy_file(tmp_path / "old")
+    assert loaded.kind == "deterministic"
+    np.testing.assert_array_equal(loaded.act(observations), policy.act(observations))
+    save_file({"actor": torch.zeros(1)}, tmp_path / "new", {**metadata, "kind": "mixture"})
+    with pytest.raises(PolicyFileError, match="kind 'mixture', which this version does not know"):
+        load_policy_file(tmp_path / "new")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

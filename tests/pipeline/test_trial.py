@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from afrl_ray.config import ExperimentSettings, FinetuneSettings
+from afrl_ray.algorithms import SACConfig
+from afrl_ray.config import ExperimentSettings, FinetuneSettings, SACSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.datasets import Transitions
 from afrl_ray.pipeline.trial import offline_share, trial_algorithm_config
@@ -62,6 +63,21 @@ def test_the_algorithm_is_configured_by_the_settings() -> None:
     assert config.seed == derive_seed(3, "finetune")
     assert config.num_envs_per_env_runner == 4
     assert config.num_envs_per_env_runner * config.rollout_fragment_length == 100
+
+
+def test_the_settings_choose_the_algorithm() -> None:
+    choice = {"pretrain.algorithm.type": "iql", "finetune.algorithm.type": "sac", "finetune.algorithm.batch_size": 32}
+    config = trial_algorithm_config(with_settings(settings(0.5), choice), source=None)
+    assert isinstance(config, SACConfig)
+    assert config.settings == SACSettings(batch_size=32)
+
+
+def test_random_steps_are_for_a_training_from_scratch_alone() -> None:
+    counts = []
+    for start in ("pretrained", "scratch"):
+        experiment = with_settings(settings(0.5), {"finetune.start": start, "finetune.random_steps": 700})
+        counts.append(trial_algorithm_config(experiment, source=None).random_steps)
+    assert counts == [0, 700]
 
 
 @pytest.mark.parametrize("num_env_runners", [0, 1, 2])

@@ -84,7 +84,7 @@ def test_banks_come_from_different_seeds(finished: tuple[Path, dict[str, Any]]) 
     seeds = [int(seed) for bank in banks for seed in bank.seeds]
     assert len(set(seeds)) == len(seeds) == 5
     assert len({bank.policy_hash for bank in banks}) == 1
-    assert all(np.abs(bank.deltas).max() <= bank.epsilon + 1e-6 for bank in banks)
+    assert all(np.abs(bank.deltas).max() <= bank.fault.magnitude + 1e-6 for bank in banks)
 
 
 def test_adaptive_q_moved_and_fixed_q_did_not(finished: tuple[Path, dict[str, Any]]) -> None:

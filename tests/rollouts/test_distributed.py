@@ -36,7 +36,7 @@ def test_distributed_equals_local(workers: int) -> None:
 @pytest.mark.usefixtures("ray_session")
 def test_a_failing_task_says_why() -> None:
     distributed = DistributedRollouts(small_policy(), SETTINGS, 2)
-    with pytest.raises(ValueError, match="deltas are for 2 joints"):
+    with pytest.raises(ValueError, match="θ has 2 numbers"):
         distributed.run([0, 1, 2], np.zeros((3, 2)))
 
 

@@ -135,9 +135,9 @@ def test_groups_start_together_even_when_they_wait_or_are_too_large() -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match=r"need seeds \(N,\) and deltas \(N, A\)"):
+    with pytest.raises(ValueError, match=r"need seeds \(N,\) and deltas \(N, P\)"):
         run_episodes(Constant(1.0), COUNTER, [0, 1], np.zeros((3, 1)))
-    with pytest.raises(ValueError, match="deltas are for 2 joints, AfrlCounter-v0 has 1"):
+    with pytest.raises(ValueError, match="θ has 2 numbers, a multiplicative fault of this robot takes 1"):
         run_episodes(Constant(1.0), COUNTER, [0], np.zeros((1, 2)))
     with pytest.raises(ValueError, match="max_parallel"):
         EpisodePool(Constant(1.0), COUNTER, 0)

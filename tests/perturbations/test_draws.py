@@ -2,39 +2,20 @@ import numpy as np
 import pytest
 
 from afrl_ray.config import Condition
-from afrl_ray.perturbations import draw_deltas, executed_actions
+from afrl_ray.perturbations import Body, Fault, Multiplicative, draw_parameters
 
 EPISODES = 40_000
 EPSILON = 0.3
 BANK = np.array([[0.3, -0.3, 0.1], [-0.2, 0.2, 0.0], [0.0, 0.1, -0.3], [0.3, 0.3, 0.3]], dtype=np.float32)
 
 
+def multiplicative(joints: int = 3) -> Fault:
+    return Multiplicative(EPSILON, Body(-np.ones(joints, np.float32), np.ones(joints, np.float32), np.ones(11)))
+
+
 def draw(condition: Condition, count: int = EPISODES, *, q: float = 1.0, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
-    return draw_deltas(condition, count, 3, q=q, epsilon=EPSILON, bank=BANK, generator=generator)
-
-
-def test_executed_is_intended_times_one_plus_delta() -> None:
-    intended = np.array([[0.5, -0.4, 0.0], [1.0, -1.0, 0.2]], dtype=np.float32)
-    deltas = np.array([[0.2, -0.5, 0.3], [0.0, 0.0, -1.0]], dtype=np.float32)
-    bound = np.ones(3, dtype=np.float32)
-    expected = [[0.6, -0.2, 0.0], [1.0, -1.0, 0.0]]
-    np.testing.assert_allclose(executed_actions(intended, deltas, -bound, bound), expected, rtol=1e-6)
-
-
-def test_executed_stays_within_each_joints_own_bounds() -> None:
-    intended = np.array([[1.0, -2.0]], dtype=np.float32)
-    deltas = np.array([[0.5, 0.5]], dtype=np.float32)
-    low, high = np.array([-1.0, -2.5], dtype=np.float32), np.array([1.0, 2.5], dtype=np.float32)
-    np.testing.assert_array_equal(executed_actions(intended, deltas, low, high), [[1.0, -2.5]])
-
-
-def test_executed_leaves_its_arguments_alone() -> None:
-    intended, deltas = np.full((2, 3), 0.5, np.float32), np.full((2, 3), 0.9, np.float32)
-    result = executed_actions(intended, deltas, np.full(3, -0.6, np.float32), np.full(3, 0.6, np.float32))
-    assert result.dtype == np.float32
-    np.testing.assert_array_equal(intended, 0.5)
-    np.testing.assert_array_equal(deltas, np.float32(0.9))
+    return draw_parameters(condition, count, multiplicative(), q=q, bank=BANK, generator=generator)
 
 
 def test_normal_is_never_perturbed() -> None:
@@ -90,7 +71,7 @@ def test_q_does_not_move_the_generator(condition: Condition) -> None:
     after = []
     for q in (0.0, 0.5, 1.0):
         generator = np.random.default_rng(3)
-        draw_deltas(condition, 7, 3, q=q, epsilon=EPSILON, bank=BANK, generator=generator)
+        draw_parameters(condition, 7, multiplicative(), q=q, bank=BANK, generator=generator)
         after.append(generator.random())
     assert after[0] == after[1] == after[2]
 
@@ -98,19 +79,39 @@ def test_q_does_not_move_the_generator(condition: Condition) -> None:
 @pytest.mark.parametrize("bank", [None, np.zeros((0, 3), np.float32)])
 def test_an_adversarial_draw_needs_a_bank(bank: np.ndarray | None) -> None:
     with pytest.raises(ValueError, match="needs an attack bank"):
-        draw_deltas("adversarial", 1, 3, q=1.0, epsilon=0.3, bank=bank, generator=np.random.default_rng(0))
+        draw_parameters("adversarial", 1, multiplicative(), q=1, bank=bank, generator=np.random.default_rng(0))
 
 
 def test_a_bank_of_another_robot_is_refused() -> None:
-    with pytest.raises(ValueError, match="for 3 joints, the environment has 6"):
-        draw_deltas("adversarial", 1, 6, q=1.0, epsilon=0.3, bank=BANK, generator=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="θ has 3 numbers, a multiplicative fault of this robot takes 6"):
+        draw_parameters("adversarial", 1, multiplicative(6), q=1, bank=BANK, generator=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("condition", ["normal", "random"])
 def test_other_conditions_need_no_bank(condition: Condition) -> None:
-    draws = draw_deltas(condition, 2, 3, q=1.0, epsilon=0.3, bank=None, generator=np.random.default_rng(0))
+    draws = draw_parameters(condition, 2, multiplicative(), q=1, bank=None, generator=np.random.default_rng(0))
     assert draws.shape == (2, 3)
 
 
 def test_no_episodes_are_no_draws() -> None:
     assert draw("adversarial", 0).shape == (0, 3)
+
+
+def test_draws_are_the_numbers_they_have_always_been() -> None:
+    """Recorded episodes can be played again only while a seed keeps its faults."""
+    draws = draw("random", 2, q=0.9, seed=7)
+    generator = np.random.default_rng(7)
+    perturbed = generator.random(2) < 0.9
+    expected = np.where(perturbed[:, None], generator.uniform(-EPSILON, EPSILON, (2, 3)), 0).astype(np.float32)
+    np.testing.assert_array_equal(draws, expected)
+
+
+def test_pgd_says_that_each_step_chooses_and_needs_a_fault_that_can() -> None:
+    fault = multiplicative()
+    with pytest.raises(ValueError, match="needs a fault that descends on a critic"):
+        draw_parameters("pgd", 2, fault, q=1, bank=None, generator=np.random.default_rng(0))
+    fault.chooses_at_each_step = True  # type: ignore[misc]
+    draws = draw_parameters("pgd", 1000, fault, q=0.3, bank=None, generator=np.random.default_rng(0))
+    attacked = np.isnan(draws).all(axis=1)
+    assert 0.2 < attacked.mean() < 0.4
+    assert not draws[~attacked].any()

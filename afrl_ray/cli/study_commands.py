@@ -1,0 +1,129 @@
+"""`afrl reproduce`. Handlers import what they need when they are called, to keep `afrl --help` quick."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from afrl_ray.studies.expand import Plan
+
+_OUTPUT = Path("runs") / "studies"
+
+
+def reproduce(arguments: argparse.Namespace) -> None:
+    """Run studies and say where their reports are, or list what studies cost."""
+    _move_overrides(arguments)
+    if arguments.studies == ["list"]:
+        _list(arguments)
+        return
+    if arguments.scale is None:
+        raise ValueError("say how large: add --scale smoke, small or paper (afrl reproduce list tells what each costs)")
+    from afrl_ray.studies.expand import expand
+    from afrl_ray.studies.files import study_names
+
+    names = study_names() if arguments.studies == ["all"] else list(dict.fromkeys(arguments.studies))
+    plans = [_plan(arguments, name, arguments.scale) for name in names]
+    for plan in plans:
+        expand(plan)  # mistakes before anything slow is imported
+    from afrl_ray.studies.reproduce import reproduce as run
+
+    done = run(plans)
+    if arguments.json:
+        print(json.dumps({one.plan.name: str(one.directory) for one in done}))
+        return
+    for one in done:
+        print(one.report.read_text(encoding="utf-8"))
+
+
+def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
+    from afrl_ray.config import ExperimentSettings
+    from afrl_ray.config.loading import parse_overrides
+    from afrl_ray.studies.expand import Plan
+    from afrl_ray.studies.files import load_scale, load_study
+
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")
+    return Plan(
+        study,
+        load_study(study),
+        scale,
+        load_scale(scale),
+        ExperimentSettings(output=arguments.output or _OUTPUT).output_directory,
+        tuple(arguments.robot or ()),
+        arguments.seeds,
+        parse_overrides(arguments.overrides),
+    )
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    """One line for each study and scale, and what each scale costs in all, with what studies share counted once."""
+    from afrl_ray.studies.cost import Cost, hours, works_of
+    from afrl_ray.studies.expand import expand
+    from afrl_ray.studies.files import load_scale, load_study, scale_names, short_name, study_names
+
+    scales = [arguments.scale] if arguments.scale else scale_names()
+    rows: list[dict[str, Any]] = []
+    works = []
+    for scale in scales:
+        budgets = {short_name(scale), scale}
+        names = [name for name in study_names() if budgets & load_study(name).scales.keys()]
+        every = {name: expand(_plan(arguments, name, scale)) for name in names}
+        entries = {**every, "all of them": [case for cases in every.values() for case in cases]}
+        for name, cases in entries.items():
+            works.append(works_of(cases))
+            robots, seeds = dict.fromkeys(case.robot for case in cases), {case.seed for case in cases}
+            title = load_study(name).title if name in every else load_scale(scale).description
+            rows.append(
+                {"scale": scale, "study": name, "title": title, "robots": list(robots), "seeds": len(seeds)}
+                | vars(Cost.of(works[-1]))
+            )
+    from afrl_ray.studies.speed import measure_speeds
+
+    cores = os.cpu_count() or 1
+    speeds = measure_speeds([work for found in works for work in found])
+    for row, found in zip(rows, works, strict=True):
+        row["hours"] = round(hours(found, speeds, cores), 2)
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    _print_table(rows)
+    for robot, speed in speeds.items():
+        updates = ", ".join(f"{name} {rate:,.0f}" for name, rate in speed.updates.items())
+        print(f"{robot}: {speed.env_steps:,.0f} environment steps/s; updates/s: {updates}", file=sys.stderr)
+    print(
+        f"Hours are for {cores} idle cores. The speeds of one process were measured just now, in seconds of processor "
+        "time; episodes are taken to last to their time limit, so that most studies take less.",
+        file=sys.stderr,
+    )
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    columns = ["scale", "study", "robots", "seeds", "runs", "steps", "updates", "other steps", "hours", "title"]
+    lines = [columns]
+    for row in rows:
+        robots = ",".join(row["robots"])
+        numbers = [f"{row[name]:,}" for name in ("training_steps", "offline_updates", "other_steps")]
+        counts = [str(row["seeds"]), str(row["runs"])]
+        lines.append([row["scale"], row["study"], robots, *counts, *numbers, f"{row['hours']:,.1f}", row["title"]])
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    numeric = range(3, 9)
+    for line in lines:
+        cells = [
+            cell.rjust(widths[index]) if index in numeric else cell.ljust(widths[index])
+            for index, cell in enumerate(line)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _move_overrides(arguments: argparse.Namespace) -> None:
+    """NAME=VALUE may stand anywhere, also where argparse took it for a study or a robot."""
+    for name in ("studies", "robot"):
+        words = getattr(arguments, name) or []
+        arguments.overrides = [word for word in words if "=" in word] + arguments.overrides
+        setattr(arguments, name, [word for word in words if "=" not in word])
+    if not arguments.studies:
+        raise ValueError("name a study, or list")

@@ -1,0 +1,161 @@
+"""Studies: experiments that differ in named ways, and the tables and figures that are made of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from afrl_ray.config.base import Settings
+from afrl_ray.config.perturbation import Condition
+
+Overrides = dict[str, Any]
+"""Dotted settings of an experiment and their values; {robot} in a text stands for the robot's name."""
+
+
+class ArmSettings(Settings):
+    """One of the methods that a study compares."""
+
+    settings: Overrides = Field(default_factory=dict)
+    """What it changes in the experiment."""
+    presets: tuple[str, ...] = ()
+    """Names of the scale's presets, which go before `settings`."""
+    trained: bool = True
+    """false: the pretrained policy as it is, without fine-tuning; the grid does not multiply it."""
+    match_mean_q: str | None = None
+    """For a linear curriculum: the arm whose mean q over the training this one gets, robot by robot and seed by seed,
+    by the choice of its q_max."""
+
+
+class ScoreTable(Settings):
+    """Arms × conditions: mean ± standard error, and interquartile means."""
+
+    type: Literal["scores"] = "scores"
+    baseline: str | None = None
+    """Arm that the others are compared with by the probability of improvement."""
+
+
+class LearningCurves(Settings):
+    """Validation scores during the training, a panel for each condition."""
+
+    type: Literal["curves"] = "curves"
+
+
+class QCurves(Settings):
+    """q during the training."""
+
+    type: Literal["q"] = "q"
+    panels: str | None = None
+    """A setting of the grid that the panels differ in, one value each; the lines then differ in the others."""
+
+
+class ConvergenceTable(Settings):
+    """Environment steps until 90 % of the final score is reached."""
+
+    type: Literal["convergence"] = "convergence"
+    condition: Condition = "adversarial"
+    reference: str
+    """Arm whose final score is the common level that all arms are also measured by."""
+
+
+class ScoresAgainst(Settings):
+    """Final scores against a setting of the grid, a line for each condition."""
+
+    type: Literal["scores_against"] = "scores_against"
+    setting: str
+
+
+class ScoreGrid(Settings):
+    """Final scores against one setting, a line for each value of another, and their mean as a heat map."""
+
+    type: Literal["grid"] = "grid"
+    x: str
+    lines: str
+
+
+class Matrix(Settings):
+    """Arms × conditions as a heat map."""
+
+    type: Literal["matrix"] = "matrix"
+
+
+ResultSettings = Annotated[
+    ScoreTable | LearningCurves | QCurves | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
+    Field(discriminator="type"),
+]
+
+
+class StudyBudget(Settings):
+    """How large a study is at one scale."""
+
+    steps: PositiveInt
+    """Environment steps of every fine-tuning."""
+    read_at: tuple[PositiveInt, ...] = ()
+    """Steps before the end at which the policies are measured too."""
+    seeds: PositiveInt | None = None
+    """Independent runs of everything; the scale's when not given."""
+    robots: tuple[str, ...] | None = None
+    """The scale's when not given."""
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """Other values for settings of the study's grid."""
+
+    @model_validator(mode="after")
+    def _read_before_the_end(self) -> "StudyBudget":
+        late = [step for step in self.read_at if step >= self.steps]
+        if late:
+            raise ValueError(f"read_at {late[0]} is not before the end, which is read anyway: steps is {self.steps}")
+        return self
+
+
+class StudySettings(Settings):
+    """A study: nothing but data."""
+
+    title: str
+    source: str = ""
+    """The table or figure of a paper that it regenerates."""
+    settings: Overrides = Field(default_factory=dict)
+    """What all arms change in the experiment."""
+    presets: tuple[str, ...] = ()
+    """The scale's presets for all arms."""
+    arms: dict[str, ArmSettings] = Field(min_length=1)
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """Dotted setting -> values: every trained arm is run with every combination."""
+    conditions: tuple[Condition, ...] = ("normal", "random", "adversarial")
+    """What the final policies are measured under."""
+    results: tuple[ResultSettings, ...]
+    scales: dict[str, StudyBudget] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "StudySettings":
+        named = [(f"arms.{arm}.match_mean_q", self.arms[arm].match_mean_q) for arm in self.arms]
+        for index, result in enumerate(self.results):
+            named += [(f"results[{index}].{name}", getattr(result, name, None)) for name in ("baseline", "reference")]
+        for where, arm in named:
+            if arm is not None and arm not in self.arms:
+                raise ValueError(f"{where} is {arm!r}; write one of the arms {', '.join(self.arms)}")
+        for index, result in enumerate(self.results):
+            for name in ("panels", "setting", "x", "lines"):
+                setting = getattr(result, name, None)
+                if setting is not None and setting not in self.grid:
+                    varied = ", ".join(self.grid) or "nothing"
+                    raise ValueError(f"results[{index}].{name} is {setting!r}, but the grid has {varied}")
+        for scale, budget in self.scales.items():
+            extra = budget.grid.keys() - self.grid.keys()
+            if extra:
+                raise ValueError(f"scales.{scale}.grid has {', '.join(sorted(extra))}, which the study's grid has not")
+        return self
+
+
+class ScaleSettings(Settings):
+    """How large all studies are, and what small budgets need."""
+
+    description: str
+    seeds: PositiveInt
+    robots: tuple[str, ...] = Field(min_length=1)
+    policy_interval: PositiveInt
+    """Environment steps between two copies of the policy that are kept for measuring; all steps of studies are
+    multiples of it."""
+    settings: Overrides = Field(default_factory=dict)
+    """Where its experiments differ from the defaults."""
+    robot_settings: dict[str, Overrides] = Field(default_factory=dict)
+    """The same for single robots."""
+    presets: dict[str, Overrides] = Field(default_factory=dict)
+    """Named sets of settings that studies and arms refer to."""

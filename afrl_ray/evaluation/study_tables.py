@@ -1,0 +1,144 @@
+"""Scores of many methods as tables: in numbers for programs, and laid out for papers."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from afrl_ray.evaluation.conditions import CONDITIONS
+from afrl_ray.evaluation.run_statistics import Interval, interquartile_mean, probability_of_improvement
+from afrl_ray.evaluation.statistics import MEAN, Estimate, estimate, score_column
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "β": r"$\beta$",
+    "κ": r"$\kappa$",
+    "δ": r"$\delta$",
+    "→": r"$\to$",
+    "–": "--",
+    ">": "$>$",
+    "<": "$<$",
+    "∞": r"$\infty$",
+}
+
+
+def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str] = CONDITIONS) -> pd.DataFrame:
+    """One row per group of the columns `by` and condition, from rows of `evaluate`; `mean` is one more condition.
+
+    Columns, besides `by` and condition: mean, se and episodes over all episodes of all runs, as the paper reports;
+    runs, and over the runs' means iqm with the ends iqm_low and iqm_high of its 95 % interval. The `mean` of a group
+    averages each episode over those of `averaged` that the group has; a group with only one of them has none.
+    """
+    column = score_column(scores)
+    rows = []
+    for key, group in scores.groupby(list(by), sort=False):
+        parts = {str(name): part for name, part in group.groupby("condition", sort=False)}
+        inside = group[group["condition"].isin(list(averaged))]
+        if inside["condition"].nunique() > 1:
+            parts[MEAN] = inside.groupby(["seed", "episode"])[column].mean().reset_index()
+        for condition, part in parts.items():
+            iqm = interquartile_mean([part.groupby("seed")[column].mean()])
+            whole: Estimate = estimate(part[column])
+            rows.append(
+                {
+                    **dict(zip(by, key, strict=True)),
+                    "condition": condition,
+                    "mean": whole["mean"],
+                    "se": whole["se"],
+                    "episodes": whole["n"],
+                    "runs": part["seed"].nunique(),
+                    "iqm": iqm.value,
+                    "iqm_low": iqm.low,
+                    "iqm_high": iqm.high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def improvement_cells(scores: pd.DataFrame, method: str, baseline: str, task: str = "robot") -> pd.DataFrame:
+    """P(a run of `baseline` scores less than a run of X) for every other value X of the column `method`.
+
+    One row per X and condition: probability, and the ends low and high of its 95 % interval. Every value of `task` is
+    one task of the comparison.
+
+    Raises:
+        ValueError: nothing is called `baseline`.
+    """
+    column = score_column(scores)
+    runs = scores.groupby([method, "condition", task, "seed"], sort=False)[column].mean().reset_index()
+    if not (runs[method] == baseline).any():
+        raise ValueError(f"there are no scores of {baseline!r} to compare with")
+
+    def tasks(name: object, condition: object) -> dict[object, list[float]]:
+        found = runs[(runs[method] == name) & (runs["condition"] == condition)]
+        return {key: part[column].tolist() for key, part in found.groupby(task, sort=False)}
+
+    rows = []
+    for name, condition in runs[[method, "condition"]].drop_duplicates().itertuples(index=False):
+        ours, theirs = tasks(name, condition), tasks(baseline, condition)
+        shared = [key for key in ours if key in theirs]
+        if name == baseline or not shared:
+            continue
+        result = probability_of_improvement([ours[key] for key in shared], [theirs[key] for key in shared])
+        rows.append(
+            {
+                method: name,
+                "condition": condition,
+                "probability": result.value,
+                "low": result.low,
+                "high": result.high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def laid_out(cells: pd.DataFrame, rows: Sequence[str], text: Mapping[int, str]) -> pd.DataFrame:
+    """The text of every cell, by the columns `rows` down and by condition across, – where there is none.
+
+    `text` has the text of a row of `cells` at that row's label. Conditions stand in the paper's order, then others,
+    then their mean.
+    """
+    present = list(dict.fromkeys(cells["condition"]))
+    others = [name for name in present if name not in (*CONDITIONS, MEAN)]
+    columns = [name for name in (*CONDITIONS, *others, MEAN) if name in present]
+    entries: dict[tuple[str, ...], dict[str, str]] = {}
+    for label, cell in cells.iterrows():
+        key = tuple(str(cell[name]) for name in rows)
+        entries.setdefault(key, {})[cell["condition"]] = text[label]  # type: ignore[index]
+    lines = [[*key, *(found.get(name, "–") for name in columns)] for key, found in entries.items()]
+    return pd.DataFrame(lines, columns=[*rows, *columns])
+
+
+def with_error(mean: float, se: float, digits: int = 1) -> str:
+    """`mean ± se`, without the latter where it is not known."""
+    return f"{mean:.{digits}f}" if math.isnan(se) else f"{mean:.{digits}f} ± {se:.{digits}f}"
+
+
+def with_interval(interval: Interval, digits: int = 1) -> str:
+    """`value [low, high]`, without the latter where they are not known."""
+    value, low, high = (f"{number:.{digits}f}" for number in interval)
+    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"
+
+
+def markdown(table: pd.DataFrame, numbers_from: int = 1) -> str:
+    """A Markdown table; columns from the `numbers_from`-th on are set to the right."""
+    marks = ["---" if index < numbers_from else "---:" for index in range(table.shape[1])]
+    lines = [list(table.columns), marks, *([str(cell).replace("|", r"\|") for cell in row] for row in table.to_numpy())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def latex(table: pd.DataFrame, caption: str, numbers_from: int = 1) -> str:
+    """A LaTeX table with booktabs' rules, ready for \\input."""
+    head, *body = [
+        " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)) for cell in row) + r" \\"
+        for row in [list(table.columns), *table.to_numpy().tolist()]
+    ]
+    columns = "l" * numbers_from + "r" * (table.shape[1] - numbers_from)
+    title = "".join(_LATEX.get(sign, sign) for sign in caption)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{title}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,81 @@
+"""What a study's cases left in the store, as two tables."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from afrl_ray.config import with_settings
+from afrl_ray.curriculum.schedules import matching_q_max, mean_q
+from afrl_ray.networks import load_policy_file
+from afrl_ray.pipeline.trial import total_evaluations
+from afrl_ray.studies.expand import Case, Plan
+from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.measure import Subject, scores_of
+from afrl_ray.studies.training_run import PolicyKind, TrainingRun
+
+POLICY_KINDS: tuple[PolicyKind, ...] = ("final", "best")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that tables and figures are made of."""
+
+    scores: pd.DataFrame
+    """Rows of `evaluate`: policy is `final` or `best`, and there are arm, robot, step (0 for a pretrained policy) and a
+    column for each setting of the grid."""
+    curves: pd.DataFrame
+    """Validation scores and q of every evaluation: arm, robot, seed, env_steps, q, normal, random, adversarial, mean,
+    and a column for each setting of the grid; empty where nothing was trained."""
+
+
+def foundation_of(case: Case, store: Path) -> Foundation:
+    """What the case starts from."""
+    return Foundation(case.settings, store)
+
+
+def run_of(case: Case, store: Path) -> TrainingRun:
+    """The training behind a trained case; where its q_max follows another's q, that one must be finished.
+
+    Raises:
+        ValueError: it is not.
+    """
+    settings = case.settings
+    if case.match is not None:
+        curve = run_of(case.match, store).curve()
+        mean = mean_q([row["env_steps"] for row in curve], [row["q"] for row in curve])
+        q_max = matching_q_max(mean, total_evaluations(settings))
+        settings = with_settings(settings, {"curriculum.q_max": round(q_max, 6)})
+    return TrainingRun(settings, store, case.policy_interval)
+
+
+def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subject]]:
+    """(step, kind, policy) of everything that is measured of a finished case."""
+    name = f"{case.robot} {case.seed} {case.arm}"
+    if not case.trained:
+        foundation = foundation_of(case, store)
+        subject = Subject(foundation, foundation.policy(), name)
+        yield from ((0, kind, subject) for kind in POLICY_KINDS)
+        return
+    run = run_of(case, store)
+    for step in case.reads:
+        for kind in POLICY_KINDS:
+            policy = load_policy_file(run.policy_file(step, kind))[0]
+            yield step, kind, Subject(run.foundation, policy, f"{name} {kind} at {step}")
+
+
+def collect(plan: Plan, cases: Sequence[Case], store: Path) -> Findings:
+    """The findings of finished cases."""
+    scores, curves = [], []
+    for case in cases:
+        labels = {"arm": case.arm, "robot": case.robot, **case.varied}
+        for step, kind, subject in subjects_of(case, store):
+            rows = scores_of(subject, plan.study.conditions)
+            scores.append(rows.assign(policy=kind, step=step, **labels))
+        if case.trained:
+            rows = pd.DataFrame(run_of(case, store).curve())
+            curves.append(rows.assign(seed=case.seed, **labels))
+    return Findings(
+        pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+    )

@@ -1,0 +1,188 @@
+"""From a study and a scale to the cases that have to be run: one for each arm, robot and seed."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from afrl_ray.config import ConfigError, ExperimentSettings, LinearCurriculum, with_settings
+from afrl_ray.config.study import ArmSettings, Overrides, ScaleSettings, StudyBudget, StudySettings
+from afrl_ray.envs.robots import ROBOTS, Robot, find_robot
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study is at a scale."""
+
+    name: str
+    study: StudySettings
+    scale_name: str
+    scale: ScaleSettings
+    output: Path
+    """Folder of all studies' stages and results."""
+    robots: tuple[str, ...] = ()
+    """Instead of the study's or the scale's."""
+    seeds: int | None = None
+    """Instead of the study's or the scale's."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted settings that go before everything else."""
+
+    @property
+    def budget(self) -> StudyBudget:
+        """
+        Raises:
+            ConfigError: the study does not have this scale.
+        """
+        if self.scale_name not in self.study.scales:
+            known = ", ".join(self.study.scales)
+            raise ConfigError(f"study {self.name} has no scale {self.scale_name}; write one of {known}")
+        return self.study.scales[self.scale_name]
+
+    @property
+    def grid(self) -> dict[str, tuple[Any, ...]]:
+        return {**self.study.grid, **self.budget.grid}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One arm of a study, for one robot and one seed."""
+
+    arm: str
+    """What tables and figures call it; with the grid's values, where there are any."""
+    robot: str
+    seed: int
+    varied: Mapping[str, Any]
+    """The grid's values, by dotted setting."""
+    settings: ExperimentSettings
+    trained: bool
+    reads: tuple[int, ...]
+    """Environment steps at which the policy is measured, the last one being the end."""
+    policy_interval: int
+    match: "Case | None" = None
+    """The case whose mean q this one's q_max is calibrated to, so that it can only be run afterwards."""
+
+    @property
+    def steps(self) -> int:
+        return self.reads[-1]
+
+
+def expand(plan: Plan) -> list[Case]:
+    """All cases, seed by seed, so that whatever is finished when time runs out is comparable.
+
+    Raises:
+        ConfigError: an arm's settings do not fit, or a robot is unknown; one line for each mistake.
+    """
+    budget = plan.budget
+    robots = [_robot(name) for name in plan.robots or budget.robots or plan.scale.robots]
+    seeds = range(plan.seeds or budget.seeds or plan.scale.seeds)
+    return [case for seed in seeds for robot in robots for case in _cases(plan, robot, seed)]
+
+
+def _cases(plan: Plan, robot: Robot, seed: int) -> list[Case]:
+    cases: dict[tuple[str, str], Case] = {}
+    waiting: list[tuple[str, ArmSettings, dict[str, Any]]] = []
+    for name, arm in plan.study.arms.items():
+        for varied in _combinations(plan.grid if arm.trained else {}):
+            if arm.match_mean_q is not None:
+                waiting.append((name, arm, varied))
+            cases[name, _label(name, varied)] = _case(plan, robot, seed, name, arm, varied, None)
+    for name, arm, varied in waiting:
+        matched = [case for (other, _), case in cases.items() if other == arm.match_mean_q and case.varied == varied]
+        if len(matched) != 1 or matched[0].match is not None or not matched[0].trained:
+            raise ConfigError(f"study {plan.name}, arm {name}: match_mean_q must name a trained arm without one")
+        cases[name, _label(name, varied)] = _case(plan, robot, seed, name, arm, varied, matched[0])
+    return list(cases.values())
+
+
+def _case(
+    plan: Plan, robot: Robot, seed: int, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None
+) -> Case:
+    steps = plan.budget.steps
+    layers: list[Mapping[str, Any]] = [
+        plan.scale.settings,
+        plan.scale.robot_settings.get(robot.name, {}),
+        *(_preset(plan, preset) for preset in plan.study.presets),
+        plan.study.settings,
+        *(_preset(plan, preset) for preset in arm.presets),
+        arm.settings,
+        varied,
+        plan.overrides,
+        {
+            "environment.id": robot.environment_ids[0],
+            "finetune.steps": steps,
+            "seed": seed,
+            "name": "studies",
+            "output": str(plan.output),
+        },
+    ]
+    settings = ExperimentSettings()
+    try:
+        for layer in layers:  # one after the other: a layer may change the type of what an earlier one has set
+            settings = with_settings(settings, _for_robot(layer, robot.name)) if layer else settings
+    except ConfigError as error:
+        raise ConfigError(
+            "\n".join(f"study {plan.name}, arm {name}, {robot.name}: {line}" for line in str(error).splitlines())
+        ) from error
+    _check(plan, name, arm, settings)
+    reads = (*sorted(set(plan.budget.read_at)), steps)
+    return Case(
+        _label(name, varied),
+        robot.name,
+        seed,
+        varied,
+        settings,
+        arm.trained,
+        reads,
+        plan.scale.policy_interval,
+        match,
+    )
+
+
+def _check(plan: Plan, name: str, arm: ArmSettings, settings: ExperimentSettings) -> None:
+    """What the settings alone cannot know."""
+    place = f"study {plan.name}, arm {name}"
+    interval = plan.scale.policy_interval
+    wrong = [step for step in (*plan.budget.read_at, plan.budget.steps) if step % interval]
+    if wrong:
+        raise ConfigError(f"{place}: {wrong[0]} steps are not a multiple of the scale's policy_interval ({interval})")
+    if interval % settings.finetune.evaluation_interval:
+        raise ConfigError(
+            f"{place}: the scale's policy_interval ({interval}) is not a multiple of finetune.evaluation_interval "
+            f"({settings.finetune.evaluation_interval})"
+        )
+    if settings.search is not None:
+        raise ConfigError(f"{place}: a study has no search; write the values in its grid")
+    if arm.match_mean_q is not None and not isinstance(settings.curriculum, LinearCurriculum):
+        raise ConfigError(f"{place}: match_mean_q needs curriculum.type=linear, not {settings.curriculum.type}")
+
+
+def _for_robot(value: Any, robot: str) -> Any:
+    """`value` with the robot's name in all of its texts."""
+    if isinstance(value, Mapping):
+        return {name: _for_robot(inner, robot) for name, inner in value.items()}
+    return value.replace("{robot}", robot) if isinstance(value, str) else value
+
+
+def _preset(plan: Plan, name: str) -> Overrides:
+    if name not in plan.scale.presets:
+        known = ", ".join(plan.scale.presets) or "none"
+        raise ConfigError(f"study {plan.name}: scale {plan.scale_name} has no preset {name}; it has {known}")
+    return plan.scale.presets[name]
+
+
+def _combinations(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def _label(arm: str, varied: Mapping[str, Any]) -> str:
+    values = [f"{setting.rpartition('.')[2]}={value}" for setting, value in varied.items()]
+    return ", ".join([arm, *values])
+
+
+def _robot(name: str) -> Robot:
+    robot = find_robot(name)
+    if robot is None:
+        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in ROBOTS)}")
+    return robot

@@ -1,0 +1,109 @@
+"""The figures of studies, each a row of panels for every robot."""
+
+import numpy as np
+import pandas as pd
+
+from afrl_ray.config import study as kinds
+from afrl_ray.evaluation.bands import bands, cell_means
+from afrl_ray.evaluation.panels import HeatMap, LinePanel, Panel
+from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.sheet import Section, Sheet
+
+_STEPS = "Environment steps"
+
+
+def learning_curves(sheet: Sheet, _result: kinds.LearningCurves) -> list[Section]:
+    curves = sheet.findings.curves
+    conditions = [name for name in sheet.plan.study.conditions if name in curves]
+    rows: list[list[Panel]] = [
+        [
+            LinePanel(
+                f"{prefix}{condition}",
+                _STEPS,
+                sheet.score_label if index == 0 else "",
+                bands(part, "arm", "env_steps", condition),
+                steps=True,
+            )
+            for index, condition in enumerate(conditions)
+        ]
+        for prefix, part in sheet.by_robot(curves)
+    ]
+    return [sheet.draw("learning_curves", "Validation scores, mean and standard error over runs", rows)]
+
+
+def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
+    curves, rows = sheet.findings.curves, []
+    for prefix, part in sheet.by_robot(curves):
+        groups = [("", part)]
+        if result.panels is not None:
+            name = _short(result.panels)
+            groups = [(f"{name} = {value:g}", group) for value, group in part.groupby(result.panels)]
+        lines = _line_names(curves, sheet.plan, result.panels)
+        rows.append(
+            [
+                LinePanel(
+                    (prefix + title).rstrip(", "),
+                    _STEPS,
+                    "q" if index == 0 else "",
+                    bands(group.assign(line=lines[group.index]), "line", "env_steps", "q"),
+                    steps=True,
+                    probability=True,
+                )
+                for index, (title, group) in enumerate(groups)
+            ]
+        )
+    file = "q" if result.panels is None else f"q_by_{_short(result.panels)}"
+    return [sheet.draw(file, "Perturbation probability q, mean and standard error over runs", rows)]
+
+
+def scores_against(sheet: Sheet, result: kinds.ScoresAgainst) -> list[Section]:
+    scores, name = sheet.final.dropna(subset=[result.setting]), _short(result.setting)
+    rows: list[list[Panel]] = [
+        [LinePanel(prefix.rstrip(", "), name, sheet.score_label, bands(part, "condition", result.setting, "score"))]
+        for prefix, part in sheet.by_robot(scores)
+    ]
+    return [sheet.draw(f"scores_against_{name}", f"Final scores against {name}", rows)]
+
+
+def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
+    scores, x, lines = sheet.final.dropna(subset=[result.x]), _short(result.x), _short(result.lines)
+    rows: list[list[Panel]] = []
+    for prefix, part in sheet.by_robot(scores):
+        part = part.assign(line=[f"{lines} = {value:g}" for value in part[result.lines]])
+        panels: list[Panel] = [
+            LinePanel(
+                f"{prefix}{condition}",
+                x,
+                sheet.score_label if index == 0 else "",
+                bands(part[part["condition"] == condition], "line", result.x, "score"),
+            )
+            for index, condition in enumerate(sheet.plan.study.conditions)
+        ]
+        heat = HeatMap(f"{prefix}mean of the conditions", x, lines, *cell_means(part, result.x, result.lines, "score"))
+        rows.append([*panels, heat])
+    return [sheet.draw("grid", f"Final scores over {lines} and {x}", rows)]
+
+
+def matrix(sheet: Sheet, _result: kinds.Matrix) -> list[Section]:
+    arms, conditions = list(dict.fromkeys(sheet.final["arm"])), list(sheet.plan.study.conditions)
+    panels: list[Panel] = []
+    for prefix, part in sheet.by_robot(sheet.final):
+        means = part.pivot_table(index="arm", columns="condition", values="score", aggfunc="mean")
+        values = means.reindex(index=arms[::-1], columns=conditions).to_numpy(dtype=np.float64)
+        title = f"{prefix}mean score".replace("mean score", sheet.score_label.lower())
+        panels.append(HeatMap(title, "tested under", "trained under", conditions, arms[::-1], values))
+    return [sheet.draw("matrix", "Conditions of training and of testing", [panels])]
+
+
+def _short(setting: str) -> str:
+    """The last part of a dotted setting."""
+    return setting.rpartition(".")[2]
+
+
+def _line_names(curves: pd.DataFrame, plan: Plan, panels: str | None) -> pd.Series:
+    """What each row's line is called: its arm, or the grid's values that the panels do not show."""
+    others = [setting for setting in plan.grid if setting != panels]
+    if panels is None or not others:
+        return curves["arm"]
+    texts = [[f"{_short(name)} = {value:g}" for value in curves[name]] for name in others]
+    return pd.Series([", ".join(parts) for parts in zip(*texts, strict=True)], index=curves.index)

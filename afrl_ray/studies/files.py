@@ -1,0 +1,69 @@
+"""Where studies and scales are found: those of the package by name, others by their file."""
+
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from afrl_ray.config import ConfigError, load_settings
+from afrl_ray.config.base import Settings
+from afrl_ray.config.study import ScaleSettings, StudySettings
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def study_names() -> list[str]:
+    """The package's studies: tables first, then figures, then the rest."""
+    return sorted(_names("catalogue"), key=lambda name: (_rank(name), len(name), name))
+
+
+def scale_names() -> list[str]:
+    """The package's scales, from small to large."""
+    known = ["smoke", "small", "paper"]
+    return sorted(_names("scales"), key=lambda name: known.index(name) if name in known else len(known))
+
+
+def load_study(name: str) -> StudySettings:
+    """The study called `name`, or in the YAML file `name`.
+
+    Raises:
+        ConfigError: there is none, or it has mistakes, one line each.
+    """
+    return _load(StudySettings, "catalogue", "study", name)
+
+
+def load_scale(name: str) -> ScaleSettings:
+    """The scale called `name`, or in the YAML file `name`.
+
+    Raises:
+        ConfigError: there is none, or it has mistakes, one line each.
+    """
+    return _load(ScaleSettings, "scales", "scale", name)
+
+
+def short_name(name: str) -> str:
+    """What the folder of a study or scale is called."""
+    return Path(name).stem if _is_file(name) else name
+
+
+def _load(kind: type[AnySettings], folder: str, what: str, name: str) -> AnySettings:
+    path = Path(name).expanduser() if _is_file(name) else _folder(folder) / f"{name}.yaml"
+    if not _is_file(name) and not path.is_file():
+        names = study_names() if folder == "catalogue" else scale_names()
+        raise ConfigError(f"there is no {what} {name!r}; write one of {', '.join(names)}, or the path of a YAML file")
+    return load_settings(kind, path)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix in (".yaml", ".yml")
+
+
+def _names(folder: str) -> list[str]:
+    return [path.stem for path in _folder(folder).glob("*.yaml")]
+
+
+def _folder(name: str) -> Path:
+    return Path(str(resources.files("afrl_ray.studies") / name))
+
+
+def _rank(name: str) -> int:
+    return next((rank for rank, prefix in enumerate(("table", "fig")) if name.startswith(prefix)), 2)

@@ -1,0 +1,131 @@
+"""What fine-tunings start from: data, pretrained networks and attack banks, made once for all studies."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from afrl_ray.attacks import BankClient
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.networks import Policy
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.attack import attack, attack_stage, load_bank
+from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.data import data_stage, make_data
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
+from afrl_ray.pipeline.progress import progress, send_progress_to
+
+_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """The stages before fine-tuning, for one robot, seed and offline training."""
+
+    settings: ExperimentSettings
+    store: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        return Experiment(self.settings, self.store)
+
+    @cached_property
+    def data(self) -> Stage:
+        return data_stage(self.experiment)
+
+    @cached_property
+    def pretrain(self) -> Stage:
+        return pretrain_stage(self.experiment, self.data)
+
+    @cached_property
+    def attack(self) -> Stage:
+        return attack_stage(self.experiment, self.pretrain)
+
+    @property
+    def key(self) -> str:
+        """Equal where all three stages are."""
+        return self.attack.key
+
+    def policy(self) -> Policy:
+        return offline_policy(self.pretrain)
+
+    def bank_client(self) -> BankClient:
+        """The way to the actor that holds the training bank and every trial's q."""
+        return BankClient(f"afrl-bank-{self.key[:16]}", load_bank(self.attack, "training"))
+
+
+def make_foundations(foundations: Iterable[Foundation]) -> None:
+    """Make what is not there yet: data one after the other, trainings side by side, attacks on all cores each.
+
+    Raises:
+        FileNotFoundError, ValueError: there are no such data.
+    """
+    distinct = list({foundation.key: foundation for foundation in foundations}.values())
+    missing = [foundation for foundation in distinct if not foundation.attack.finished()]
+    for foundation in {one.data.key: one for one in missing if not one.pretrain.finished()}.values():
+        make_data(foundation.experiment)
+    _pretrain_all(list({one.pretrain.key: one for one in missing if not one.pretrain.finished()}.values()))
+    for foundation in missing:
+        attack(foundation.experiment, foundation.pretrain)
+
+
+def _pretrain_all(foundations: Sequence[Foundation]) -> None:
+    if len(foundations) < 2:
+        for foundation in foundations:
+            pretrain(foundation.experiment)
+        return
+    runtime = foundations[0].settings.runtime
+    connect(runtime)
+    board = _ProgressBoard.remote()
+    resources = {"num_cpus": runtime.pretrain_threads, "num_gpus": 1 if runtime.device == "cuda" else 0}
+    waiting = [
+        _pretrain.options(**resources).remote(foundation.experiment, board, foundation.pretrain.key)
+        for foundation in foundations
+    ]
+    total = sum(foundation.settings.pretrain.updates for foundation in foundations)
+    try:
+        with progress(f"pretrain, {len(foundations)} trainings", total, "updates") as report:
+            while waiting:
+                finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
+                ray.get(finished)  # a failed training ends them all
+                report.update(ray.get(board.done.remote()), f"{len(waiting)} unfinished")
+    finally:
+        for reference in waiting:
+            ray.cancel(reference, force=True)
+        ray.kill(board)
+
+
+@ray.remote(num_cpus=0)
+class _ProgressBoard:
+    """How far each training is."""
+
+    def __init__(self) -> None:
+        self._completed: dict[str, int] = {}
+
+    def update(self, key: str, completed: int) -> None:
+        self._completed[key] = completed
+
+    def done(self) -> int:
+        return sum(self._completed.values())
+
+
+@ray.remote(max_retries=2)
+def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
+    told = 0.0
+
+    def tell(completed: int, total: int) -> None:
+        nonlocal told
+        if completed >= total or time.monotonic() - told > _POLL_SECONDS:
+            told = time.monotonic()
+            board.update.remote(key, completed)
+
+    send_progress_to(tell)
+    try:
+        pretrain(experiment)
+    finally:
+        send_progress_to(None)

@@ -1,0 +1,140 @@
+"""Whole studies: everything they share is made once, then their tables and figures."""
+
+import fcntl
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afrl_ray.evaluation.files import replacing
+from afrl_ray.pipeline.artifacts import git_commit, package_versions, write_json
+from afrl_ray.pipeline.progress import say
+from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
+from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.files import short_name
+from afrl_ray.studies.foundations import make_foundations
+from afrl_ray.studies.measure import measure_all
+from afrl_ray.studies.results import write_results
+from afrl_ray.studies.sheet import Section
+from afrl_ray.studies.train import NamedRun, train
+
+REPORT = "report.md"
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A study whose results are written."""
+
+    plan: Plan
+    directory: Path
+
+    @property
+    def report(self) -> Path:
+        return self.directory / REPORT
+
+
+def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
+    """Run all cases of all plans that are not finished yet, and write the results of every study.
+
+    All plans have the same output folder. What is finished is kept, what was interrupted goes on.
+
+    Raises:
+        ConfigError: an arm's settings do not fit.
+        FileNotFoundError, ValueError: there are no data to learn from.
+        RuntimeError: some trainings failed; the others are kept.
+        BlockingIOError: another process is at work in the output folder.
+    """
+    cases = {plan.name: expand(plan) for plan in plans}
+    every = [case for found in cases.values() for case in found]
+    output = plans[0].output
+    store = stage_store(output)
+    with _alone_in(output):
+        tracker = foundation_of(every[0], store).experiment.tracker
+        with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
+            make_foundations(foundation_of(case, store) for case in every)
+            for matching in (False, True):  # what copies another's mean q comes after it
+                runs = [_named(case, store) for case in every if case.trained and (case.match is not None) == matching]
+                train(runs, tracker, output / "tune")
+            for plan in plans:
+                subjects = (subject for case in cases[plan.name] for _, _, subject in subjects_of(case, store))
+                measure_all(subjects, plan.study.conditions)
+            return [_write(plan, cases[plan.name], store) for plan in plans]
+
+
+def stage_store(output: Path) -> Path:
+    """Where the stages of all studies in `output` are."""
+    return output / "stages"
+
+
+def results_directory(plan: Plan) -> Path:
+    """Where the study's results are: its own folder, with the robots' names where they were chosen."""
+    name = "-".join([short_name(plan.name), *plan.robots])
+    return plan.output / short_name(plan.scale_name) / name
+
+
+def _named(case: Case, store: Path) -> NamedRun:
+    return NamedRun(run_of(case, store), f"{case.robot} {case.seed} {case.arm}", case.varied)
+
+
+def _write(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
+    directory = results_directory(plan)
+    sections = write_results(plan, collect(plan, cases, store), directory)
+    _write_report(plan, cases, store, sections, directory)
+    say(f"{plan.name}: {directory / REPORT}")
+    return Reproduced(plan, directory)
+
+
+def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:
+    """report.md, which shows all results, and study.json, which says what they came from."""
+    seeds, robots = sorted({case.seed for case in cases}), list(dict.fromkeys(case.robot for case in cases))
+    facts: dict[str, Any] = {
+        "study": plan.name,
+        "scale": plan.scale_name,
+        "command": shlex.join(["afrl", *sys.argv[1:]]),
+        "commit": git_commit(),
+        "robots": robots,
+        "seeds": seeds,
+        "environment steps of each fine-tuning": plan.budget.steps,
+        "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
+        "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
+        "settings changed on the command line": dict(plan.overrides),
+    }
+    lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
+    lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, None)]
+    for section in sections:
+        lines += ["", f"## {section.title}", "", section.text.rstrip()]
+    with replacing(directory / REPORT) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    runs = [run_of(case, store) for case in cases if case.trained]
+    write_json(
+        directory / "study.json",
+        {
+            **facts,
+            "versions": package_versions(),
+            "plan": plan.study.model_dump(mode="json"),
+            "runs": {run.stage.directory.name: run.settings.model_dump(mode="json") for run in runs},
+        },
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    """Hold the folder's lock: two processes would train the same runs."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BlockingIOError(
+                f"another afrl reproduce is at work in {output}; wait for it, or use --output"
+            ) from error
+        yield

@@ -1,0 +1,75 @@
+"""The Tune trial of a training run: it keeps its own checkpoints, so that any later study can go on from them."""
+
+import shutil
+from typing import Any
+
+from afrl_ray.curriculum.schedules import next_state
+from afrl_ray.networks import save_policy_file
+from afrl_ray.pipeline.artifacts import recover_directory, replace_directory
+from afrl_ray.pipeline.attack import load_bank
+from afrl_ray.pipeline.data import load_data
+from afrl_ray.pipeline.pretrain import offline_networks
+from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, total_evaluations
+from afrl_ray.studies.training_run import TrainingRun
+
+
+class RunTrial(FinetuneTrial):
+    """A fine-tuning trial whose state is in the run's folder instead of Tune's checkpoints.
+
+    Tune starts it, restarts it and follows it. Wherever it is started, it goes on from the run's last checkpoint.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
+        self._run = TrainingRun.from_config(config["run"])
+        foundation = self._run.foundation
+        inputs = TrialInputs(
+            load_data(foundation.data),
+            offline_networks(foundation.pretrain),
+            load_bank(foundation.attack, "validation"),
+            foundation.bank_client(),
+            foundation.experiment.epsilon,
+        )
+        super().setup({"experiment": config["run"]["settings"]}, inputs)
+        checkpoint = recover_directory(self._run.checkpoint)
+        if checkpoint is not None:
+            self.load_checkpoint(str(checkpoint))
+            self._move_q()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Another run in the same process: starting one takes longer than a small training."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        result = super().step()
+        step = int(result["env_steps"])
+        if step and step % self._run.policy_interval == 0:
+            self._keep_policies(step)
+        if result["done"] or step % self._settings.finetune.checkpoint_interval == 0:
+            self._save()
+        if result["done"]:
+            outputs = {"steps": step, "best_score": result["best_score"], "best_env_steps": result["best_env_steps"]}
+            self._run.stage.finish(outputs, self._settings.seed)
+        return result
+
+    def _keep_policies(self, step: int) -> None:
+        best = self._training.best
+        assert best is not None
+        origin = {"run": self._run.stage.key, "step": step}
+        save_policy_file(self._training.algorithm.evaluation_policy(), self._run.policy_file(step, "final"), origin)
+        save_policy_file(best.policy, self._run.policy_file(step, "best"), {**origin, "step": best.step})
+
+    def _save(self) -> None:
+        temporary = self._run.checkpoint.with_name(".checkpoint.new")
+        shutil.rmtree(temporary, ignore_errors=True)
+        super().save_checkpoint(str(temporary))
+        replace_directory(temporary, self._run.checkpoint)
+
+    def _move_q(self) -> None:
+        """A checkpoint is older than the step of the curriculum that its last evaluation leads to: take that step."""
+        state, curve = self._source.state(), self._training.curve
+        if state.evaluations < len(curve):
+            score = self._curriculum_score(curve[-1], state) / 100.0
+            total = total_evaluations(self._settings)
+            self._source.set_state(next_state(self._settings.curriculum, state, score, total))

@@ -1,0 +1,87 @@
+"""A few seconds of what studies spend their time on, to estimate how long they take on this machine."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+
+from afrl_ray.algorithms import CONFIGS
+from afrl_ray.algorithms.precision import matrix_product_precision
+from afrl_ray.algorithms.update_rule import Batch
+from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config.names import member_type
+from afrl_ray.envs import make_vector_env
+from afrl_ray.networks import Policy, limit_threads
+from afrl_ray.rollouts import run_episodes
+from afrl_ray.studies.cost import Speed, Work
+
+_SECONDS = 1.5
+"""Of processor time for each measurement, after a first call that is not counted."""
+_CONFIGS = {member_type(settings): config for settings, config in CONFIGS.items()}
+
+
+def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
+    """By robot: one process with one thread, networks and batches as the defaults have them."""
+    limit_threads()
+    wanted: dict[str, dict[str, None]] = {}
+    for work in works:
+        wanted.setdefault(work.robot, {})
+        if work.algorithm:
+            wanted[work.robot][work.algorithm] = None
+    return {
+        robot: Speed(_env_steps(robot), {algorithm: _updates(robot, algorithm) for algorithm in algorithms})
+        for robot, algorithms in wanted.items()
+    }
+
+
+def _env_steps(robot: str) -> float:
+    """Steps per second of short episodes, of a policy that has learned nothing."""
+    environment = EnvironmentSettings(id=robot, max_episode_steps=100)
+    env = make_vector_env(environment, [0])
+    observation_size, space = env.observation_space.shape[0], env.action_space
+    env.close()
+    policy = Policy(observation_size, space.low, space.high, (256, 256)).eval()
+    deltas = np.zeros((32, space.shape[0]), dtype=np.float32)
+    return _rate(lambda: int(run_episodes(policy, environment, np.arange(32), deltas).lengths.sum()))
+
+
+def _updates(robot: str, algorithm: str) -> float:
+    """Updates per second on one random batch, again and again."""
+    config = _CONFIGS[algorithm]()
+    env = make_vector_env(EnvironmentSettings(id=robot), [0])
+    spec = config.get_default_rl_module_spec()
+    module = spec.module_class(
+        observation_space=env.observation_space, action_space=env.action_space, model_config=spec.model_config
+    )
+    env.close()
+    rule = config.rule_class(module, config.settings, config.rule_class.optimizers(module, config.settings))
+    rows, sizes = config.settings.batch_size, (env.observation_space.shape[0], env.action_space.shape[0])
+    batch = Batch(
+        torch.randn(rows, sizes[0]),
+        torch.rand(rows, sizes[1]) - 0.5,
+        torch.randn(rows),
+        torch.randn(rows, sizes[0]),
+        torch.zeros(rows),
+        torch.randn(config.rule_class.noise_draws(config.settings), rows, sizes[1]),
+    )
+    done = 0
+
+    def update() -> int:
+        nonlocal done
+        for _ in range(10):
+            done += 1
+            with matrix_product_precision(config.settings.mixed_precision, torch.device("cpu")):
+                rule.update(batch, done)
+        return 10
+
+    return _rate(update)
+
+
+def _rate(work: Callable[[], int]) -> float:
+    """Units per second of processor time of `work`, which returns how many it did: as on a machine that is idle."""
+    work()
+    begin, done = time.process_time(), 0
+    while time.process_time() - begin < _SECONDS:
+        done += work()
+    return done / (time.process_time() - begin)

@@ -1,0 +1,185 @@
+"""Every study for real at smoke scale, in one go, with one Ray; then what was shared, kept and continued."""
+
+import fcntl
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from afrl_ray.cli import main
+from afrl_ray.curriculum.schedules import mean_q
+from afrl_ray.networks import load_policy_file
+from afrl_ray.studies.cost import Cost, works_of
+from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.files import load_scale, load_study, study_names
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
+
+
+def smoke_cases(name: str, output: Path) -> list[Case]:
+    return expand(Plan(name, load_study(name), "smoke", load_scale("smoke"), output))
+
+
+def reproduce(output: Path, *arguments: str) -> None:
+    assert main(["--traceback", "reproduce", *arguments, "--scale", "smoke", "--output", str(output)]) == 0
+
+
+def curves(stages: Path) -> dict[str, Any]:
+    """training.json of every run, by the run's folder."""
+    return {file.parts[-3]: json.loads(file.read_text()) for file in stages.glob("run-*/checkpoint/training.json")}
+
+
+def changed_at(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all studies, after all of them have been reproduced."""
+    folder = tmp_path_factory.mktemp("studies")
+    reproduce(folder, "all")
+    return folder
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
+    directory = output / "smoke" / name
+    report = (directory / "report.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", report)
+    assert load_study(name).title in report
+    assert shown or "| --- |" in report
+    for figure in shown:
+        assert (directory / figure).read_bytes().startswith(b"\x89PNG")
+        assert (directory / figure).with_suffix(".svg").stat().st_size > 0
+    scores = pd.read_parquet(directory / "scores.parquet")
+    cases = smoke_cases(name, output)
+    assert set(scores["arm"]) == {case.arm for case in cases}
+    assert set(scores["condition"]) == set(load_study(name).conditions)
+    for case in cases:
+        measured = scores[(scores["arm"] == case.arm) & (scores["policy"] == "final")]
+        assert set(measured["step"]) == (set(case.reads) if case.trained else {0})
+    assert not scores.duplicated(["arm", "policy", "step", "condition", "seed", "episode"]).any()
+
+
+def test_studies_share_all_that_they_can(output: Path) -> None:
+    cases = [case for name in study_names() for case in smoke_cases(name, output)]
+    wanted = Cost.of(works_of(cases))
+    runs = curves(output / "stages")
+    assert len(runs) == wanted.runs < sum(case.trained for case in cases)
+    assert sum(run["step"] for run in runs.values()) == wanted.training_steps
+    assert len(list(output.glob("stages/data-*"))) == 1
+    pretrainings = [json.loads(file.read_text()) for file in output.glob("stages/pretrain-*/manifest.json")]
+    assert sum(stage["settings"]["pretrain"]["updates"] for stage in pretrainings) == wanted.offline_updates
+
+
+def test_linear_has_the_adaptive_run_s_mean_q(output: Path) -> None:
+    rows = pd.read_csv(output / "smoke" / "fig5" / "curves.csv")
+    means = {arm: mean_q(list(part["env_steps"]), list(part["q"])) for arm, part in rows.groupby("arm")}
+    assert means["fixed"] == 0.5
+    assert means["adaptive"] > 0
+    assert means["linear"] == pytest.approx(means["adaptive"], abs=1e-5)
+
+
+def test_a_second_call_keeps_everything(output: Path) -> None:
+    before = changed_at(output / "stages")
+    reproduce(output, "table2", "fig8")
+    assert changed_at(output / "stages") == before
+
+
+def study_file(folder: Path, steps: int) -> str:
+    path = folder / f"adaptive{steps}.yaml"
+    path.write_text(
+        "title: One training\n"
+        "arms: {adaptive: {presets: [adaptive]}}\n"
+        "results: [{type: curves}]\n"
+        f"scales: {{smoke: {{steps: {steps}}}}}\n"
+    )
+    return str(path)
+
+
+def test_a_run_that_is_continued_is_the_one_that_never_stopped(output: Path, tmp_path: Path) -> None:
+    for steps in (200, 400):
+        reproduce(tmp_path, study_file(tmp_path, steps))
+    ((name, continued),) = curves(tmp_path / "stages").items()
+    # the whole run, of 400 steps, is there from table2
+    assert continued == curves(output / "stages")[name]
+    policies = sorted(path.name for path in (tmp_path / "stages" / name / "policies").iterdir())
+    assert policies == ["200.best.safetensors", "200.safetensors", "400.best.safetensors", "400.safetensors"]
+    files = [folder / "stages" / name / "policies" / "400.safetensors" for folder in (tmp_path, output)]
+    assert len({load_policy_file(file)[0].fingerprint() for file in files}) == 1
+    # the shorter study still shows the shorter training
+    reproduce(tmp_path, study_file(tmp_path, 200))
+    assert list(pd.read_csv(tmp_path / "smoke" / "adaptive200" / "curves.csv")["env_steps"]) == [0, 100, 200]
+
+
+def test_the_study_in_the_docs_runs(output: Path, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(block.splitlines()) < 30
+    path = tmp_path / "exploration.yaml"
+    path.write_text(block)
+    reproduce(output, str(path))
+    scores = pd.read_parquet(output / "smoke" / "exploration" / "scores.parquet")
+    noises = [f"fine-tuned, exploration_noise={noise}" for noise in (0.05, 0.1)]
+    assert list(dict.fromkeys(scores["arm"])) == ["offline", *noises]
+
+
+def test_two_commands_cannot_work_in_one_folder(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (output / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main(["reproduce", "fig5", "--scale", "smoke", "--output", str(output)]) == 2
+    assert "another afrl reproduce is at work" in capsys.readouterr().err
+
+
+def test_robots_without_an_expert_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("afrl_ray.datasets.generated.resources.files", lambda _package: tmp_path)
+    assert main(["reproduce", "fig5", "--scale", "smoke", "--robot", "ant", "--output", str(tmp_path / "o")]) == 2
+    assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
+
+
+def test_killed_and_resumed_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
+    study, folder = study_file(tmp_path, 2000), tmp_path / "killed" / "studies"
+    arguments = ["reproduce", study, "--scale", "smoke", "--output", str(folder), "tracking.enabled=true"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "afrl_ray", *arguments],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(lambda: any(run["step"] >= 200 for run in curves(folder / "stages").values()), process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "smoke").exists()
+    before = next(iter(curves(folder / "stages").values()))["curve"]
+    assert main(arguments) == 0
+    (run,) = curves(folder / "stages").values()
+    assert [row["env_steps"] for row in run["curve"]] == list(range(0, 2001, 100))
+    assert run["curve"][: len(before)] == before
+    with sqlite3.connect(folder.parent / "mlflow.db") as database:
+        runs = dict(database.execute("select name, status from runs").fetchall())
+        repeated = database.execute("select 1 from metrics group by run_uuid, key, step having count(*) > 1").fetchall()
+    assert runs["studies"] == runs["hopper 0 adaptive"] == "FINISHED"
+    assert len(runs) == 5  # with data, pretraining and attack
+    assert repeated == []
+
+
+def _wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", timeout: float = 300.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert process.poll() is None, "the study ended before it could be killed"
+        assert time.monotonic() < end, "the study never wrote a checkpoint"
+        time.sleep(0.05)

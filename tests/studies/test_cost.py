@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from afrl_ray.studies.cost import Cost, Speed, hours, works_of
+from afrl_ray.studies.expand import Plan, expand
+
+MakePlan = Callable[..., Plan]
+
+SETTINGS: dict[str, Any] = {
+    "environment.max_episode_steps": 10,
+    "data.transitions": 500,
+    "pretrain": {"updates": 1000, "evaluation_interval": 300, "evaluation_episodes": 5},
+    "attack": {
+        "population": 4,
+        "generations": 3,
+        "episodes": 2,
+        "racing": {"enabled": False},
+        "training_bank": 2,
+        "validation_bank": 1,
+        "evaluation_bank": 1,
+    },
+    "finetune": {"evaluation_interval": 100, "checkpoint_interval": 100, "validation_episodes": 2},
+    "evaluation.episodes": 7,
+}
+# 500 of data; 4 evaluations of 5 episodes of 10; 4 searches of 4 × 3 candidates × 2 episodes of 10
+FOUNDATION = 500 + 200 + 960
+OFFLINE_TEST = 3 * 7 * 10
+# 5 evaluations of 2 episodes of 10 under 3 conditions; the final and the best policy under 3 conditions
+TUNED = 300 + 2 * OFFLINE_TEST
+
+
+def cost_of(plan: Plan) -> Cost:
+    return Cost.of(works_of(expand(plan)))
+
+
+def test_everything_is_counted(make_plan: MakePlan) -> None:
+    plan = make_plan(scale={"settings": SETTINGS}, seeds=1)
+    assert cost_of(plan) == Cost(
+        runs=1, training_steps=400, offline_updates=1000, other_steps=FOUNDATION + OFFLINE_TEST + TUNED
+    )
+    twice = make_plan(scale={"settings": SETTINGS}, seeds=2)
+    assert cost_of(twice) == Cost(2, 800, 2000, 2 * (FOUNDATION + OFFLINE_TEST + TUNED))
+
+
+def test_arms_share_what_they_can(make_plan: MakePlan) -> None:
+    arms = {"arms": {"one": {}, "the same": {}, "random": {"settings": {"perturbation.condition": "random"}}}}
+    assert cost_of(make_plan(arms, {"settings": SETTINGS}, seeds=1)) == Cost(2, 800, 1000, FOUNDATION + 2 * TUNED)
+
+
+def test_another_pretraining_shares_only_the_data(make_plan: MakePlan) -> None:
+    arms = {"arms": {"one": {"trained": False}, "long": {"trained": False, "settings": {"pretrain.updates": 1200}}}}
+    found = cost_of(make_plan(arms, {"settings": SETTINGS}, seeds=1))
+    assert found == Cost(0, 0, 2200, FOUNDATION + 200 + 960 + 2 * OFFLINE_TEST)
+
+
+def test_a_longer_training_contains_a_shorter_one(make_plan: MakePlan) -> None:
+    short, long = (
+        make_plan({"arms": {"a": {}}, "scales": {"tiny": {"steps": steps}}}, {"settings": SETTINGS}, seeds=1)
+        for steps in (400, 800)
+    )
+    cases = [*expand(short), *expand(long)]
+    assert sum(work.updates for work in works_of(cases) if work.is_run) == 800
+    for plan in (short, long):
+        object.__setattr__(plan, "overrides", {"curriculum.type": "linear"})
+    cases = [*expand(short), *expand(long)]
+    assert sum(work.updates for work in works_of(cases) if work.is_run) == 1200
+
+
+def test_hours_are_those_of_all_cores_together(make_plan: MakePlan) -> None:
+    works = works_of(expand(make_plan(scale={"settings": SETTINGS}, seeds=1)))
+    speeds = {"hopper": Speed(env_steps=100.0, updates={"td3_bc": 10.0, "td3": 5.0})}
+    env_steps = FOUNDATION + OFFLINE_TEST + TUNED + 400
+    assert hours(works, speeds, cores=2) == pytest.approx((env_steps / 100 + 1000 / 10 + 400 / 5) / 2 / 3600)

@@ -1,0 +1,213 @@
+"""Tables and figures from findings made by hand: every number that is drawn or written is checked."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from afrl_ray.evaluation import plots
+from afrl_ray.studies import sheet
+from afrl_ray.studies.collect import Findings
+from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.results import write_results
+
+MakePlan = Callable[..., Plan]
+CONDITIONS = ("normal", "random", "adversarial")
+ARMS = {"offline": 0, "tuned": 400}
+"""Arms and the step at which they are measured."""
+
+
+def score_rows(
+    arms: dict[str, int], robots: Sequence[str] = ("hopper",), varied: Sequence[dict[str, Any]] = ({},)
+) -> pd.DataFrame:
+    """Two runs of two episodes; the score says where it is from: arm 0 or 100, condition 0, 10, 20, run 0 or 2."""
+    rows = []
+    for (index, (arm, step)), robot, values, policy in itertools.product(
+        enumerate(arms.items()), robots, varied, ("final", "best")
+    ):
+        for (place, condition), seed, episode in itertools.product(enumerate(CONDITIONS), range(2), range(2)):
+            score = 100.0 * index + 10 * place + 2 * seed + (1000 if policy == "best" else 0)
+            score += 5 * list(varied).index(values)
+            rows.append(
+                {"arm": arm, "robot": robot, "step": step, "policy": policy, "condition": condition, "seed": seed}
+                | {"episode": episode, "return": score, "normalised_score": score, **values}
+            )
+    return pd.DataFrame(rows)
+
+
+def curve_rows(arms: Sequence[str], varied: Sequence[dict[str, Any]] = ({},)) -> pd.DataFrame:
+    """Two runs with evaluations at 0, 200, 400; the scores of the second run are 2 higher; q rises from 0 to 1."""
+    return pd.DataFrame(
+        [
+            {"arm": arm, "robot": "hopper", "seed": seed, "env_steps": 200 * k, "q": k / 2 + 0.1 * index}
+            | dict.fromkeys(CONDITIONS, 10.0 * k + 2 * seed + index)
+            | values
+            for index, (arm, values) in enumerate(itertools.product(arms, varied))
+            for seed in range(2)
+            for k in range(3)
+        ]
+    )
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures that are written, by file name; they are not rendered."""
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(sheet, "save_figure", lambda figure, path: drawn.__setitem__(path.name, figure))
+    return drawn
+
+
+def lines(figure: Figure, panel: int) -> dict[str, tuple[list[float], list[float]]]:
+    drawn = figure.axes[panel].get_lines()
+    return {str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
+
+
+def with_results(*results: dict[str, Any], **study: Any) -> dict[str, Any]:
+    return {"results": list(results), **study}
+
+
+def test_the_score_table_has_final_and_chosen_policies(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(with_results({"type": "scores", "baseline": "offline"}))
+    sections = write_results(plan, Findings(score_rows(ARMS), curve_rows(["tuned"])), tmp_path)
+    assert [section.title.partition(":")[0] for section in sections] == [
+        "Policies at the end of their training",
+        "Policies at the end of their training",
+        "Policies chosen by validation",
+        "Policies chosen by validation",
+        "Probability that a run scores more than one of offline, 95 % interval",
+    ]
+    # four episodes 20, 20, 22, 22: s = √(4/3), s / √4 = 0.577
+    assert "| offline | 1.0 ± 0.6 | 11.0 ± 0.6 | 21.0 ± 0.6 | 11.0 ± 0.6 |" in sections[0].text
+    assert "| tuned | 101.0 [100.0, 102.0] | 111.0 [110.0, 112.0] |" in sections[1].text
+    assert "| tuned | 1101.0 ± 0.6 |" in sections[2].text
+    assert "| tuned | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] |" in sections[4].text
+    cells = pd.read_csv(tmp_path / "table.csv")
+    assert len(cells) == 2 * 2 * 4  # policies, arms, conditions and their mean
+    assert r"offline & 1.0 $\pm$ 0.6 &" in (tmp_path / "table.tex").read_text()
+    assert sections[0].text in (tmp_path / "table.md").read_text()
+    assert len(pd.read_parquet(tmp_path / "scores.parquet")) == 48
+
+
+def test_rows_have_robots_and_steps_where_there_are_several(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(with_results({"type": "scores"}, scales={"tiny": {"steps": 400, "read_at": [200]}}))
+    early = score_rows({"offline": 0, "tuned": 200}).query("arm == 'tuned'")
+    scores = pd.concat([score_rows(ARMS, robots=("hopper", "ant")), early])
+    text = write_results(plan, Findings(scores, curve_rows(["tuned"])), tmp_path)[0].text
+    assert text.startswith("| robot | arm | step | normal | random | adversarial | mean |")
+    assert "| hopper | offline | – | 1.0 ± 0.6 |" in text
+    assert "| hopper | tuned | 200 | 101.0 ± 0.6 |" in text
+    assert "| ant | tuned | 400 | 101.0 ± 0.6 |" in text
+
+
+def test_learning_curves_are_means_over_runs(make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]) -> None:
+    plan = make_plan(with_results({"type": "curves"}))
+    (section,) = write_results(plan, Findings(score_rows(ARMS), curve_rows(["a", "b"])), tmp_path)
+    assert "![Validation scores" in section.text
+    assert set(figures) == {"learning_curves.png", "learning_curves.svg"}
+    figure = figures["learning_curves.png"]
+    assert [axes.get_title() for axes in figure.axes] == list(CONDITIONS)
+    assert lines(figure, 2) == {"a": ([0, 200, 400], [1, 11, 21]), "b": ([0, 200, 400], [2, 12, 22])}
+    assert len(pd.read_csv(tmp_path / "curves.csv")) == 12
+
+
+def test_q_has_a_panel_for_each_value_and_a_line_for_the_others(
+    make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]
+) -> None:
+    grid = {"curriculum.beta": [0.1, 0.9], "curriculum.kappa": [0.5]}
+    plan = make_plan(
+        with_results(
+            {"type": "q", "panels": "curriculum.beta"},
+            {"type": "q"},
+            grid=grid,
+            settings={"curriculum.type": "adaptive"},
+        )
+    )
+    varied = [{"curriculum.beta": beta, "curriculum.kappa": 0.5} for beta in (0.1, 0.9)]
+    curves = curve_rows(["tuned"], varied)
+    write_results(plan, Findings(score_rows(ARMS), curves[curves["curriculum.beta"] == 0.1]), tmp_path)
+    assert lines(figures["q.png"], 0) == {"tuned": ([0, 200, 400], [0, 0.5, 1])}
+    plan = make_plan(
+        with_results({"type": "q", "panels": "curriculum.beta"}, grid=grid, settings={"curriculum.type": "adaptive"})
+    )
+    write_results(plan, Findings(score_rows(ARMS), curves), tmp_path)
+    figure = figures["q_by_beta.png"]
+    assert [axes.get_title() for axes in figure.axes] == ["beta = 0.1", "beta = 0.9"]
+    assert lines(figure, 1)["kappa = 0.5"][0] == [0, 200, 400]
+    np.testing.assert_allclose(lines(figure, 1)["kappa = 0.5"][1], [0.1, 0.6, 1.1])
+
+
+def test_scores_against_a_setting(make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]) -> None:
+    plan = make_plan(
+        with_results({"type": "scores_against", "setting": "curriculum.q"}, grid={"curriculum.q": [0.2, 0.8]})
+    )
+    trained = score_rows({"tuned": 400}, varied=[{"curriculum.q": 0.2}, {"curriculum.q": 0.8}])
+    write_results(plan, Findings(pd.concat([score_rows({"offline": 0}), trained]), pd.DataFrame()), tmp_path)
+    assert lines(figures["scores_against_q.png"], 0) == {
+        "normal": ([0.2, 0.8], [1, 6]),
+        "random": ([0.2, 0.8], [11, 16]),
+        "adversarial": ([0.2, 0.8], [21, 26]),
+    }
+
+
+def test_a_grid_has_lines_for_each_condition_and_a_heat_map_of_their_mean(
+    make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]
+) -> None:
+    grid = {"curriculum.beta": [0.1, 0.9], "curriculum.kappa": [0.3, 0.6]}
+    plan = make_plan(
+        with_results(
+            {"type": "grid", "x": "curriculum.kappa", "lines": "curriculum.beta"},
+            grid=grid,
+            settings={"curriculum.type": "adaptive"},
+        )
+    )
+    varied = [{"curriculum.beta": beta, "curriculum.kappa": kappa} for beta in (0.1, 0.9) for kappa in (0.3, 0.6)]
+    write_results(plan, Findings(score_rows({"tuned": 400}, varied=varied), pd.DataFrame()), tmp_path)
+    figure = figures["grid.png"]
+    assert lines(figure, 0) == {"beta = 0.1": ([0.3, 0.6], [1, 6]), "beta = 0.9": ([0.3, 0.6], [11, 16])}
+    heat = figure.axes[3]
+    np.testing.assert_array_equal(heat.get_images()[0].get_array(), [[11, 16], [21, 26]])
+    assert [text.get_text() for text in heat.get_xticklabels()] == ["0.3", "0.6"]
+    assert [text.get_text() for text in heat.get_yticklabels()] == ["0.1", "0.9"]
+
+
+def test_a_matrix_has_arms_from_the_top(make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]) -> None:
+    plan = make_plan(with_results({"type": "matrix"}))
+    write_results(plan, Findings(score_rows(ARMS), curve_rows(["tuned"])), tmp_path)
+    axes = figures["matrix.png"].axes[0]
+    np.testing.assert_array_equal(axes.get_images()[0].get_array(), [[101, 111, 121], [1, 11, 21]])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["tuned", "offline"]
+    assert axes.get_title() == "normalised score"
+
+
+def test_convergence_is_measured_against_its_own_end_and_the_reference(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(with_results({"type": "convergence", "reference": "fast"}, arms={"slow": {}, "fast": {}}))
+    rows = [
+        {"arm": arm, "robot": "hopper", "seed": seed, "env_steps": 100 * k, "q": 0.5}
+        | dict.fromkeys(CONDITIONS, float(score))
+        for arm, seed, scores in [
+            ("fast", 0, [0, 100, 100, 100, 100, 100, 100]),
+            ("fast", 1, [100] * 7),
+            ("slow", 0, [0, 0, 0, 0, 0, 0, 50]),
+            ("slow", 1, [0, 100, 100, 100, 100, 100, 100]),
+        ]
+        for k, score in enumerate(scores)
+    ]
+    (section,) = write_results(plan, Findings(score_rows({"fast": 400}), pd.DataFrame(rows)), tmp_path)
+    # smoothed over five, fast run 0 is 0, 50, 66.7, 75, 80, 100, 100: over 90 from 500 on; slow run 0 ends at 10
+    assert "| fast | 100.0 | 250 (500, 0) | 250 (500, 0) |" in section.text
+    assert "| slow | 55.0 | 550 (600, 500) | ∞ (∞, 500) |" in section.text
+    cells = pd.read_csv(tmp_path / "convergence.csv").set_index(["arm", "seed"])
+    assert cells.loc[("slow", 0), "final"] == 10
+    assert np.isinf(cells.loc[("slow", 0), "steps_to_reference"])
+
+
+def test_figures_are_rendered_as_png_and_svg(make_plan: MakePlan, tmp_path: Path) -> None:
+    assert sheet.save_figure is plots.save_figure
+    write_results(make_plan(with_results({"type": "matrix"})), Findings(score_rows(ARMS), pd.DataFrame()), tmp_path)
+    assert (tmp_path / "matrix.png").read_bytes().startswith(b"\x89PNG")
+    assert "tested under" in (tmp_path / "matrix.svg").read_text()
