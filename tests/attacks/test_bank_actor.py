@@ -16,7 +16,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.attacks import bank_actor as module
+from afrl_ray.config import PGDSettings
 from afrl_ray.curriculum.schedules import CurriculumState
+from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer
 from afrl_ray.perturbations import Body, Multiplicative
 
 FAULT = Multiplicative(0.3, Body(-np.ones(2, np.float32), np.ones(2, np.float32), np.ones(5, np.float32)))
@@ -68,6 +70,17 @@ def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_b
         snapshot = source.snapshot()
         assert (snapshot.condition, snapshot.q, snapshot.fault) == ("adversarial", 0.5, small_bank.fault)
         np.testing.assert_array_equal(snapshot.bank, small_bank.deltas)
+
+
+def test_a_source_passes_on_what_pgd_needs(unreachable: BankClient, small_bank: AttackBank) -> None:
+    critic = CriticGradients(ObservationNormalizer(5), Critic(5, 2, (4,)))
+    pgd = PGDSettings(steps=7)
+    snapshot = BankSource(unreachable, "trial", "pgd", CurriculumState(0.5), pgd, critic).snapshot()
+    assert (snapshot.condition, snapshot.pgd, snapshot.critic) == ("pgd", pgd, critic)
+    assert snapshot.fault == small_bank.fault
+    client = BankClient("somewhere", small_bank)
+    travelled = pickle.loads(pickle.dumps(BankSource(client, "trial", "pgd", CurriculumState(0.5), pgd, critic)))
+    assert travelled.critic is not None
 
 
 def test_a_client_travels_without_its_connection(small_bank: AttackBank) -> None:

@@ -80,6 +80,16 @@ def test_random_steps_are_for_a_training_from_scratch_alone() -> None:
     assert counts == [0, 700]
 
 
+@pytest.mark.parametrize(
+    ("condition", "critic", "expected"),
+    [("pgd", "current", True), ("pgd", "pretrained", False), ("adversarial", "current", False)],
+)
+def test_env_runners_get_the_critics_only_to_descend_on_them(condition: str, critic: str, expected: bool) -> None:
+    values = {"perturbation.condition": condition, "perturbation.pgd.critic": critic}
+    config = trial_algorithm_config(with_settings(settings(0.5), values), source=None)
+    assert config.acting_critics is expected
+
+
 @pytest.mark.parametrize("num_env_runners", [0, 1, 2])
 def test_a_round_is_as_long_with_any_number_of_env_runners(num_env_runners: int) -> None:
     experiment = with_settings(settings(0.5), {"runtime.num_env_runners": num_env_runners, "finetune.num_envs": 2})

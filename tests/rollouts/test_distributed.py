@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config import EnvironmentSettings, FaultSettings
 from afrl_ray.networks import Policy
+from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.rollouts import Candidate, DistributedRollouts, LocalRollouts
 
 SETTINGS = EnvironmentSettings(id="Hopper-v4", max_episode_steps=60)
@@ -30,6 +31,12 @@ def test_distributed_equals_local(workers: int) -> None:
         np.testing.assert_array_equal(one.returns, other.returns)
         assert one.stopped == other.stopped
     assert distributed.play([]) == []
+    noise = make_fault(FaultSettings(type="action_noise", magnitude=0.4), Body.of(policy))
+    under_noise = distributed.run(seeds, np.abs(deltas), noise)
+    np.testing.assert_array_equal(under_noise.returns, local.run(seeds, np.abs(deltas), noise).returns)
+    assert not np.array_equal(under_noise.returns, episodes.returns)
+    for one, other in zip(distributed.play(candidates[:3], noise), local.play(candidates[:3], noise), strict=True):
+        np.testing.assert_array_equal(one.returns, other.returns)
 
 
 @pytest.mark.slow

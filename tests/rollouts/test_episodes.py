@@ -6,9 +6,10 @@ import pytest
 import torch
 from gymnasium.spaces import Box
 
-from afrl_ray.config import EnvironmentSettings
-from afrl_ray.networks import Policy
-from afrl_ray.rollouts import EpisodePool, run_episodes
+from afrl_ray.config import FAULTS, EnvironmentSettings, FaultSettings, PGDSettings
+from afrl_ray.networks import Critic, CriticGradients, Policy
+from afrl_ray.perturbations import Body, Fault, StepwisePGD, make_fault
+from afrl_ray.rollouts import Candidate, EpisodePool, play_candidates, run_episodes
 from afrl_ray.rollouts.episodes import single_torch_thread
 
 
@@ -158,6 +159,34 @@ def test_rows_of_the_policy_do_not_depend_on_the_padded_batch() -> None:
         reference = policy.act(observations)
         for rows in range(8, 64, 8):
             np.testing.assert_array_equal(policy.act(observations[:rows]), reference[:rows])
+
+
+@pytest.mark.parametrize("kind", [*FAULTS, "pgd"])
+def test_under_every_fault_an_episode_depends_on_policy_seed_and_parameters_alone(kind: str) -> None:
+    """However many episodes run at a time, when each of them begins, and which end before it."""
+    policy, critic = small_policy(), Critic(11, 3, (32, 32))
+    settings, body = EnvironmentSettings(id="Hopper-v4", max_episode_steps=60), Body.of(policy)
+    if kind == "pgd":
+        fault: Fault = StepwisePGD(0.3, body, PGDSettings(), CriticGradients(policy.normalizer, critic))
+        parameters = np.full((11, 3), np.nan, np.float32)
+    else:
+        fault = make_fault(FaultSettings(type=kind, magnitude=1 if FAULTS[kind].whole else 1.0), body)
+        parameters = fault.parameters.draw(11, np.random.default_rng(1))
+        if kind == "saturation":
+            parameters *= 0.05  # this policy never asks for much
+    parameters[3] = fault.neutral
+    seeds = np.arange(11)
+    together = run_episodes(policy, settings, seeds, parameters, fault=fault)
+    order = np.random.default_rng(0).permutation(11)
+    shuffled = run_episodes(policy, settings, seeds[order], parameters[order], max_parallel=3, fault=fault)
+    np.testing.assert_array_equal(shuffled.returns, together.returns[order])
+    np.testing.assert_array_equal(shuffled.lengths, together.lengths[order])
+    candidates = [Candidate(parameters[index], seeds[index : index + 1]) for index in range(4)]
+    for index, played in enumerate(play_candidates(policy, settings, candidates, fault=fault)):
+        assert played.returns[0] == together.returns[index]
+    healthy = run_episodes(policy, settings, seeds, np.zeros((11, 3)))
+    assert healthy.returns[3] == together.returns[3]
+    assert (healthy.returns != together.returns).sum() >= 8
 
 
 def test_a_simulated_episode_depends_on_policy_seed_and_delta_alone() -> None:
