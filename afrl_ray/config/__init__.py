@@ -11,6 +11,7 @@ from afrl_ray.config.expert import ExpertSettings
 from afrl_ray.config.loading import load_experiment, load_settings, settings_fingerprint, with_settings
 from afrl_ray.config.names import differences
 from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, RacingSettings
+from afrl_ray.config.resources import ResourceRequest, ResourceSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 
@@ -37,6 +38,8 @@ __all__ = [
     "PerturbationSettings",
     "PretrainSettings",
     "RacingSettings",
+    "ResourceRequest",
+    "ResourceSettings",
     "RuntimeSettings",
     "SearchSettings",
     "TD3BCSettings",

@@ -74,6 +74,7 @@ def make_bank(experiment: Experiment, policy: Policy, purpose: str, count: int) 
             seeds,
             workers=settings.runtime.attack_workers,
             progress=report,
+            request=settings.runtime.resources.evaluation,
         )
     return AttackBank.from_results(
         results, epsilon=experiment.epsilon, environment=settings.environment.id, policy_hash=policy.fingerprint()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import EnvironmentSettings, EvaluationSettings, ExperimentSettings
+from afrl_ray.config import EnvironmentSettings, EvaluationSettings, ExperimentSettings, RuntimeSettings
 from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
@@ -59,7 +59,7 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
             adaptive_banks=adaptive_banks,
             epsilon=experiment.epsilon,
             seed=settings.seed,
-            workers=settings.runtime.attack_workers,
+            runtime=settings.runtime,
         )
         summary = write_results(scores, stage.directory)
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
@@ -107,7 +107,7 @@ def evaluate_checkpoints(
         adaptive_banks={},
         epsilon=experiment.epsilon,
         seed=settings.seed,
-        workers=settings.runtime.attack_workers,
+        runtime=settings.runtime,
     )
     return write_results(scores, output) if output else summarise(scores)
 
@@ -127,7 +127,7 @@ def measure(
     adaptive_banks: Mapping[str, AttackBank],
     epsilon: float,
     seed: int,
-    workers: int | None,
+    runtime: RuntimeSettings,
 ) -> pd.DataFrame:
     """Rows of `evaluate` for every policy: the configured conditions, and each policy's adaptive attack if it has one.
 
@@ -144,7 +144,7 @@ def measure(
             episodes = [plan.under(condition, bank=attacks) for condition in evaluation.conditions]
             if name in adaptive_banks:
                 episodes.append(plan.under("adversarial", bank=adaptive_banks[name].deltas, name=ADAPTIVE))
-            runner = DistributedRollouts(policy, environment, workers)
+            runner = DistributedRollouts(policy, environment, runtime.attack_workers, runtime.resources.evaluation)
             tables.append(evaluate(runner, episodes, policy=name, robot=robot))
         report.update(len(policies))
     return pd.concat(tables, ignore_index=True)
