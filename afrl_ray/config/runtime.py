@@ -38,6 +38,7 @@ class RuntimeSettings(Settings):
 class TrackingSettings(Settings):
     enabled: bool = True
     uri: str | None = None
-    """MLflow tracking URI; sqlite:///mlflow.db beside the output folder when not given."""
+    """MLflow tracking URI; MLFLOW_TRACKING_URI of the environment when not given, or else mlflow.db beside the output
+    folder."""
     experiment: str = "afrl"
     """MLflow experiment that the runs appear in."""

@@ -25,6 +25,9 @@ def connect(runtime: RuntimeSettings) -> None:
         ConnectionError: there is no cluster at `runtime.address`.
         ValueError: it is the address of a dashboard, or this machine could never give what the settings reserve.
     """
+    address = cluster_address(runtime)
+    if address and address.startswith("http"):
+        raise ValueError(f"{address} takes jobs: write afrl submit CONFIG --address {address}, or join HOST:6379 here")
     limit_threads()
     quiet_ray()
     if ray.is_initialized():
@@ -32,10 +35,7 @@ def connect(runtime: RuntimeSettings) -> None:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")  # seconds between two snapshots of a sweep
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output prints a banner even when it is silenced
-    address = cluster_address(runtime)
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address and address.startswith("http"):
-        raise ValueError(f"{address} takes jobs: write afrl submit CONFIG --address {address}, or join HOST:6379 here")
     if address:
         ray.init(address=address, **quiet)
     else:
