@@ -49,6 +49,20 @@ trap 'exit 0' INT TERM
 # Each node in a session, and so in a process group, of its own; and with a folder of its own, since two nodes take
 # each other's unpacked packages away when they share one.
 start() {
+    local name=$1 attempt
+    shift
+    for attempt in 1 2 3; do
+        if start_once "$name" "$@"; then return; fi
+        echo "the $name did not start, attempt $attempt; the end of $state/$name.log:" >&2
+        tail -n 5 "$state/$name.log" >&2
+        kill -KILL -- "-${nodes[-1]}" 2> /dev/null || true
+        unset 'nodes[-1]'
+    done
+    exit 1
+}
+
+# Ray gives a node's agents 15 seconds, which a busy machine may not have
+start_once() {
     local name=$1
     shift
     setsid "$python" -m ray.scripts.scripts start --block --disable-usage-stats --dashboard-agent-listen-port=0 \
@@ -56,13 +70,11 @@ start() {
         > "$state/$name.log" 2>&1 < /dev/null &
     nodes+=($!)
     for _ in {1..600}; do
-        if [[ $(living_nodes) -ge ${#nodes[@]} ]]; then return; fi
-        if ! kill -0 "$!" 2> /dev/null; then break; fi
+        if [[ $(living_nodes) -ge ${#nodes[@]} ]]; then return 0; fi
+        if ! kill -0 "${nodes[-1]}" 2> /dev/null; then return 1; fi
         sleep 0.5
     done
-    echo "the $name did not start; the end of $state/$name.log:" >&2
-    tail -n 20 "$state/$name.log" >&2
-    exit 1
+    return 1
 }
 
 # nodes that the dashboard knows and that live; 0 while it does not answer

@@ -59,8 +59,8 @@ def local_cluster() -> Iterator[LocalCluster]:
             "WORKERS": "1",
             "RESOURCES": '{"slot": 1}',
             "PYTHON": sys.executable,
-            "PORT": str(_free_port()),
-            "DASHBOARD_PORT": str(_free_port()),
+            "PORT": str(_free_port(20_000)),
+            "DASHBOARD_PORT": str(_free_port(25_000)),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         log = Path(state) / "local.log"
@@ -69,7 +69,7 @@ def local_cluster() -> Iterator[LocalCluster]:
                 [ROOT / "cluster" / "local.sh"], env={**os.environ, **settings}, stdout=output, stderr=output
             )
         try:
-            _wait(lambda: "ready" in log.read_text() or process.poll() is not None)
+            _wait(lambda: "ready" in log.read_text().splitlines() or process.poll() is not None)
             assert process.poll() is None, log.read_text()
             token = (Path(state) / "token").read_text()
             assert (Path(state) / "token").stat().st_mode & 0o077 == 0
@@ -86,15 +86,15 @@ def local_cluster() -> Iterator[LocalCluster]:
             process.wait(timeout=60)
 
 
-def _free_port() -> int:
-    """Of those that Ray's workers do not take."""
-    for port in range(20_000, 30_000):
+def _free_port(first: int) -> int:
+    """A free port of the thousands from `first` on, none of which Ray's workers take."""
+    for port in range(first + os.getpid() % 1000, first + 5000):
         with socket.socket() as candidate:
             try:
-                candidate.bind(("127.0.0.2", port + os.getpid() % 1000))
+                candidate.bind(("127.0.0.2", port))
             except OSError:
                 continue
-            return int(candidate.getsockname()[1])
+            return port
     raise RuntimeError("no port is free")
 
 
