@@ -23,6 +23,7 @@ from afrl_ray.attacks.search import search_bank
 from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.envs import find_robot, make_vector_env
 from afrl_ray.networks import Policy, limit_threads, load_policy_file
+from afrl_ray.perturbations import Body, Multiplicative
 
 SPEED_ENVIRONMENT = "HalfCheetah-v5"
 EXPERTS = Path(__file__).parents[1] / "afrl_ray" / "assets" / "experts"
@@ -38,6 +39,8 @@ def main() -> None:
     start_ray(num_cpus=CORES)
     policy = trained_policy("halfcheetah", arguments.policy) or random_policy(SPEED_ENVIRONMENT)
 
+    fault = Multiplicative(EPSILON, Body.of(policy))
+
     def plain() -> int:
         return plain_loop(policy, SPEED_ENVIRONMENT, arguments.plain_steps)
 
@@ -46,7 +49,7 @@ def main() -> None:
 
     def ours(generations: int = arguments.generations) -> int:
         settings = AttackSettings(generations=generations)
-        results = search_bank(policy, EnvironmentSettings(id=SPEED_ENVIRONMENT), settings, EPSILON, range(BANK))
+        results = search_bank(policy, EnvironmentSettings(id=SPEED_ENVIRONMENT), settings, fault, range(BANK))
         return sum(result.environment_steps for result in results)
 
     ours(generations=1)  # the first tasks start the workers

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
 from afrl_ray.attacks.racing import raced_evolution
-from afrl_ray.config import AttackSettings, EnvironmentSettings
+from afrl_ray.config import AttackSettings, EnvironmentSettings, ResourceRequest
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Box, Fault, FiniteSet
 from afrl_ray.rollouts import CandidateRunner, DistributedRollouts
@@ -36,15 +36,17 @@ def search_bank(
     seeds: Sequence[int],
     workers: int | None = None,
     progress: ProgressReport | None = None,
+    request: ResourceRequest | None = None,
 ) -> list[AttackResult]:
-    """One independent search per seed, over `workers` Ray tasks (one per core when not given).
+    """One independent search per seed, over `workers` Ray tasks that each get what `request` asks for (one core); as
+    many as the cluster has room for when not given.
 
     A result depends on the policy, the settings and its own seed, and neither on the workers nor on the other searches.
 
     Raises:
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
-    runner = DistributedRollouts(policy, environment, workers)
+    runner = DistributedRollouts(policy, environment, workers, request)
     return search_attacks(runner, settings, fault, seeds, progress)
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from afrl_ray import __version__
 from afrl_ray.cli import commands, config_commands, study_commands
+from afrl_ray.cli.job_parser import add_job_commands
 
 _Handler = Callable[[argparse.Namespace], None]
 
@@ -166,6 +167,8 @@ def _build_parser() -> argparse.ArgumentParser:
     expert.add_argument("--output", type=Path, metavar="DIR", help="folder of the training (runs/expert-ROBOT)")
     _add_overrides(expert)
     _add_json(expert)
+
+    add_job_commands(subcommands, _add_command)
 
     data = add(
         "data",

@@ -20,6 +20,7 @@ from afrl_ray.config.fault import FAULTS, FaultSettings, Magnitude
 from afrl_ray.config.loading import load_experiment, load_settings, settings_fingerprint, with_settings
 from afrl_ray.config.names import differences
 from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, PGDSettings, RacingSettings
+from afrl_ray.config.resources import ResourceRequest, ResourceSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 
@@ -54,6 +55,8 @@ __all__ = [
     "PolicyKind",
     "PretrainSettings",
     "RacingSettings",
+    "ResourceRequest",
+    "ResourceSettings",
     "RuntimeSettings",
     "SACSettings",
     "SearchSettings",

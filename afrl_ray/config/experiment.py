@@ -1,5 +1,6 @@
 """The whole experiment: one immutable tree of settings."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +100,8 @@ class ExperimentSettings(Settings):
     seed: NonNegativeInt = 0
     """The one seed: every random generator is derived from it by name."""
     output: Path | None = None
-    """Folder of all results; runs/NAME when not given."""
+    """Folder of all results; runs/NAME when not given. A relative one is below the folder that the environment variable
+    AFRL_STORAGE names, or below the current one."""
     environment: EnvironmentSettings = EnvironmentSettings()
     data: DataSettings = GeneratedData()
     pretrain: PretrainSettings = PretrainSettings()
@@ -156,7 +158,9 @@ class ExperimentSettings(Settings):
 
     @property
     def output_directory(self) -> Path:
-        return (self.output or Path("runs") / self.name).expanduser().absolute()
+        """`output`; a relative one is taken from AFRL_STORAGE, or from the current folder where that is not set."""
+        root = Path(os.environ.get("AFRL_STORAGE") or ".")
+        return (root.expanduser() / (self.output or Path("runs") / self.name).expanduser()).absolute()
 
 
 def _types_with(section: type[PretrainSettings] | type[FinetuneSettings], policy_kind: PolicyKind) -> str:

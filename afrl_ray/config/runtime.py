@@ -2,30 +2,43 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from afrl_ray.config.base import Settings
+from afrl_ray.config.resources import ResourceSettings
 
 
 class RuntimeSettings(Settings):
     address: str | None = None
-    """Ray cluster to join; a local one is started when not given."""
+    """Ray cluster to join (HOST:6379 or auto), or for `afrl submit` the one to submit to (http://HOST:8265); without
+    it everything runs on this machine."""
     trials_at_once: PositiveInt | None = None
     """At most this many trials run together; as many as fit when not given."""
-    cpus_per_trial: PositiveFloat = 1.0
+    resources: ResourceSettings = ResourceSettings()
+    """Cores, GPUs and custom resources of each kind of process."""
     num_env_runners: NonNegativeInt = 0
     """Remote env runners per trial; 0 samples inside the trial's own process."""
     attack_workers: PositiveInt | None = None
-    """Ray tasks that share an attack search or an evaluation; one per core when not given."""
+    """Ray tasks that share an attack search or an evaluation; as many as the cluster has room for when not given."""
     pretrain_threads: PositiveInt = 1
     """Torch threads of pretraining. Two are 1.5 times as fast on two idle cores, and far slower on busy ones."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the learner computes."""
 
+    @model_validator(mode="after")
+    def _cuda_has_a_gpu(self) -> "RuntimeSettings":
+        for name in ("trial", "pretrain"):
+            if self.device == "cuda" and getattr(self.resources, name).gpus == 0:
+                raise ValueError(
+                    f"device cuda needs a GPU, but resources.{name}.gpus is 0; leave it out for a whole one"
+                )
+        return self
+
 
 class TrackingSettings(Settings):
     enabled: bool = True
     uri: str | None = None
-    """MLflow tracking URI; sqlite:///mlflow.db beside the output folder when not given."""
+    """MLflow tracking URI; MLFLOW_TRACKING_URI of the environment when not given, or else mlflow.db beside the output
+    folder."""
     experiment: str = "afrl"
     """MLflow experiment that the runs appear in."""

@@ -115,6 +115,7 @@ def make_bank(
             seeds,
             workers=settings.runtime.attack_workers,
             progress=report,
+            request=settings.runtime.resources.evaluation,
         )
     return AttackBank.from_results(
         results, fault=fault, environment=settings.environment.id, policy_hash=policy.fingerprint()

@@ -2,11 +2,20 @@
 
 import logging
 import os
+import signal
+import threading
+from types import FrameType
 
 import ray
 
 from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
+from afrl_ray.scheduling import demands, refusal
+
+
+def cluster_address(runtime: RuntimeSettings) -> str | None:
+    """The Ray cluster to join, or None where this machine is enough."""
+    return runtime.address or os.environ.get("RAY_ADDRESS")
 
 
 def connect(runtime: RuntimeSettings) -> None:
@@ -14,7 +23,11 @@ def connect(runtime: RuntimeSettings) -> None:
 
     Raises:
         ConnectionError: there is no cluster at `runtime.address`.
+        ValueError: it is the address of a dashboard, or this machine could never give what the settings reserve.
     """
+    address = cluster_address(runtime)
+    if address and address.startswith("http"):
+        raise ValueError(f"{address} takes jobs: write afrl submit CONFIG --address {address}, or join HOST:6379 here")
     limit_threads()
     quiet_ray()
     if ray.is_initialized():
@@ -22,16 +35,37 @@ def connect(runtime: RuntimeSettings) -> None:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")  # seconds between two snapshots of a sweep
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output prints a banner even when it is silenced
-    address = runtime.address or os.environ.get("RAY_ADDRESS")
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         ray.init(address=address, **quiet)
     else:
         ray.init(include_dashboard=False, **quiet)
+        _refuse_the_impossible(runtime)
     quiet_ray()
+    _take_sigterm_for_ctrl_c()
 
 
 def quiet_ray() -> None:
     """Errors only: Ray's loggers warn about its own API stack and deprecations."""
     for name in ("ray", "ray.rllib", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _take_sigterm_for_ctrl_c() -> None:
+    """Job systems ask a process to end by SIGTERM; Ray's own handler would end it before trials are saved."""
+
+    def interrupt(_signal: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)  # Tune has one of its own while it runs
+        if not callable(handler):  # shells let their background processes ignore Ctrl-C
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+
+
+def _refuse_the_impossible(runtime: RuntimeSettings) -> None:
+    reason = refusal(demands(runtime, on_cluster=False), [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    if reason is not None:
+        ray.shutdown()
+        raise ValueError(reason.replace("the cluster has", "this machine has"))

@@ -138,7 +138,10 @@ def measure(
         for done, (name, policy) in enumerate(policies.items()):
             report.update(done, name)
             episodes = conditions.episodes(policy, adaptive_banks.get(name))
-            runner = DistributedRollouts(policy, settings.environment, settings.runtime.attack_workers)
+            runtime = settings.runtime
+            runner = DistributedRollouts(
+                policy, settings.environment, runtime.attack_workers, runtime.resources.evaluation
+            )
             tables.append(evaluate(runner, episodes, policy=name, robot=experiment.robot))
         report.update(len(policies))
     return pd.concat(tables, ignore_index=True)

@@ -25,6 +25,7 @@ from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, 
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
 from afrl_ray.pipeline.trial_progress import TrialProgress
+from afrl_ray.scheduling import trial_bundles
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
 
 _TUNE = "tune"
@@ -170,11 +171,7 @@ def _base_scheduler(settings: ExperimentSettings) -> TrialScheduler | None:
 
 
 def _trial_resources(settings: ExperimentSettings) -> tune.PlacementGroupFactory:
-    runtime = settings.runtime
-    head: dict[str, float] = {"CPU": runtime.cpus_per_trial}
-    if runtime.device == "cuda":
-        head["GPU"] = 1.0
-    return tune.PlacementGroupFactory([head, *({"CPU": 1.0} for _ in range(runtime.num_env_runners))])
+    return tune.PlacementGroupFactory(trial_bundles(settings.runtime))
 
 
 def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSettings) -> None:

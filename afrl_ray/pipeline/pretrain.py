@@ -22,6 +22,7 @@ from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.training import Training, crosses
 from afrl_ray.rollouts import LocalRollouts
+from afrl_ray.scheduling import pretrain_bundle
 from afrl_ray.seeding import derive_seed
 
 _CHECKPOINT = "checkpoint"
@@ -93,7 +94,7 @@ def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoin
         .debugging(seed=derive_seed(settings.seed, "pretrain"), log_level="ERROR")
     )
     if settings.runtime.device == "cuda":
-        config.learners(num_gpus_per_learner=1)
+        config.learners(num_gpus_per_learner=pretrain_bundle(settings.runtime)["GPU"])
     algorithm = config.build_algo()
     restored = Training.load(algorithm, checkpoint)
     if restored:

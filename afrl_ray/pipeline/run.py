@@ -8,11 +8,14 @@ import yaml
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
+from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
 from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
+from afrl_ray.pipeline.remote import pretrain_remotely
+from afrl_ray.pipeline.shared_storage import require_shared
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
 
@@ -34,8 +37,17 @@ class Finished:
 
 
 def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation") -> Finished:
-    """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint."""
+    """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint.
+
+    Raises:
+        ValueError: the settings reserve what can never be had, or the output folder is not on storage that all nodes
+            of the cluster see.
+    """
+    settings = settings.model_copy(update={"output": settings.output_directory})  # the same one for every process
     experiment = Experiment(settings)
+    if cluster_address(settings.runtime):
+        connect(settings.runtime)
+        require_shared(experiment.directory)
     config_file = experiment.directory / "config.yaml"
     experiment.directory.mkdir(parents=True, exist_ok=True)
     config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
@@ -45,7 +57,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
 
 
 def _run_stages(experiment: Experiment, until: StageName) -> Finished:
-    pretrained, transitions = pretrain(experiment)
+    train = pretrain_remotely if cluster_address(experiment.settings.runtime) else pretrain
+    pretrained, transitions = train(experiment)
     done = Finished(experiment, pretrained)
     if until == "pretrain":
         return done

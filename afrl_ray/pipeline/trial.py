@@ -26,6 +26,7 @@ from afrl_ray.perturbations import Body, StepwisePGD, make_fault
 from afrl_ray.pipeline.artifacts import read_json, write_json
 from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import LocalRollouts
+from afrl_ray.scheduling import bundle, trial_bundles
 from afrl_ray.seeding import derive_seed
 
 STEPS_PER_ROUND = 100
@@ -160,6 +161,7 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
     """The RLlib configuration of a fine-tuning trial."""
     finetune, perturbation, runtime = settings.finetune, settings.perturbation, settings.runtime
     runners = max(runtime.num_env_runners, 1)
+    own, runner = trial_bundles(runtime)[0], bundle(runtime.resources.env_runner)
     config = (
         algorithm_config(finetune.algorithm)
         .simulation(settings.environment)
@@ -173,6 +175,9 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
             num_env_runners=runtime.num_env_runners,
             num_envs_per_env_runner=finetune.num_envs,
             rollout_fragment_length=max(STEPS_PER_ROUND // (finetune.num_envs * runners), 1),
+            num_cpus_per_env_runner=runner.get("CPU", 0.0),
+            num_gpus_per_env_runner=runner.get("GPU", 0.0),
+            custom_resources_per_env_runner=dict(runtime.resources.env_runner.custom),
         )
         .reporting(
             min_sample_timesteps_per_iteration=min(1000, finetune.evaluation_interval), min_time_s_per_iteration=0
@@ -180,7 +185,7 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
         .debugging(seed=derive_seed(settings.seed, "finetune"), log_level="ERROR")
     )
     if runtime.device == "cuda":
-        config.learners(num_gpus_per_learner=1)
+        config.learners(num_gpus_per_learner=own["GPU"])
     return config
 
 

@@ -1,16 +1,22 @@
 """The same episodes, spread over Ray tasks."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import ray
 from numpy.typing import ArrayLike
 
-from afrl_ray.config import EnvironmentSettings
+from afrl_ray.config import EnvironmentSettings, ResourceRequest
 from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes, play_candidates
 from afrl_ray.rollouts.episodes import MAX_PARALLEL, ActingPolicy, Episodes, run_episodes
+from afrl_ray.rollouts.fan_out import cluster_room, fan_out
+from afrl_ray.scheduling import bundle
+
+_MOST_EPISODES_PER_TASK = 2 * MAX_PARALLEL
+"""Some seconds of work: after that a task's core can go to a trial."""
 
 
 class EpisodeRunner(Protocol):
@@ -50,70 +56,52 @@ class LocalRollouts:
 
 
 class DistributedRollouts:
-    """Episodes in Ray tasks of one core each; the results are those of `LocalRollouts`, however many workers."""
+    """Episodes in Ray tasks; the results are those of `LocalRollouts`, however many workers."""
 
-    def __init__(self, policy: ActingPolicy, environment: EnvironmentSettings, workers: int | None = None) -> None:
-        """Put the policy into the object store, once. `workers` tasks run together; one per core when not given.
+    def __init__(
+        self,
+        policy: ActingPolicy,
+        environment: EnvironmentSettings,
+        workers: int | None = None,
+        request: ResourceRequest | None = None,
+    ) -> None:
+        """Put the policy into the object store, once. `workers` tasks run together, each with what `request` asks for
+        (one core); as many as the cluster has room for when not given.
 
         Raises:
             ValueError: `workers` is not positive.
         """
-        self.workers = cluster_cores() if workers is None else workers
+        self._resources = bundle(request or ResourceRequest())
+        self.workers = cluster_room(self._resources) if workers is None else workers
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
         self._policy = ray.put(policy)
         self._environment = environment
 
     def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
-        """One episode for each of `seeds` (N,) under `deltas` (N, P).
-
-        A task that died with its node is run again by Ray. An interrupt cancels what is still running.
-        """
+        """One episode for each of `seeds` (N,) under `deltas` (N, P); interrupts and dead tasks as in `fan_out`."""
         all_seeds, all_deltas = np.asarray(seeds), np.asarray(deltas)
-        shares = np.array_split(np.arange(len(all_seeds)), min(self.workers, max(1, len(all_seeds))))
-        parts = gather(
-            [
-                _run_share.remote(self._policy, self._environment, all_seeds[share], all_deltas[share], fault)
-                for share in shares
-            ]
+        count = self._share_count(len(all_seeds), len(all_seeds))
+        shares = np.array_split(np.arange(len(all_seeds)), max(1, count))
+        parts = fan_out(
+            partial(run_episodes, fault=fault),
+            [(self._policy, self._environment, all_seeds[share], all_deltas[share]) for share in shares],
+            self._resources,
+            self.workers,
         )
         return Episodes(
             np.concatenate([part.returns for part in parts]), np.concatenate([part.lengths for part in parts])
         )
 
     def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
-        """The episodes of each candidate, in their order; interrupts and dead tasks as in `run`."""
-        count = min(self.workers, len(candidates))
+        """The episodes of each candidate, in their order; interrupts and dead tasks as in `fan_out`."""
+        episodes = sum(len(candidate.seeds) for candidate in candidates)
+        count = self._share_count(episodes, len(candidates))
         # dealt out in turn, so that each worker has as many of every search
-        shares = [list(candidates[worker::count]) for worker in range(count)]
-        parts = gather([_play_share.remote(self._policy, self._environment, share, fault) for share in shares])
+        shares = [(self._policy, self._environment, list(candidates[share::count])) for share in range(count)]
+        parts = fan_out(partial(play_candidates, fault=fault), shares, self._resources, self.workers)
         return [parts[index % count][index // count] for index in range(len(candidates))]
 
-
-def cluster_cores() -> int:
-    """Cores of all nodes of the Ray cluster this process is connected to."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-def gather(references: Sequence[Any]) -> list[Any]:
-    """The tasks' results in order; an interrupt or a failed task cancels the rest."""
-    try:
-        return list(ray.get(list(references)))
-    except BaseException:
-        for reference in references:
-            ray.cancel(reference, force=False)
-        raise
-
-
-@ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
-def _run_share(
-    policy: ActingPolicy, environment: EnvironmentSettings, seeds: Any, deltas: Any, fault: Fault | None
-) -> Episodes:
-    return run_episodes(policy, environment, seeds, deltas, fault=fault)
-
-
-@ray.remote(num_cpus=1, max_retries=5)  # type: ignore[untyped-decorator]
-def _play_share(
-    policy: ActingPolicy, environment: EnvironmentSettings, candidates: list[Candidate], fault: Fault | None
-) -> list[CandidateEpisodes]:
-    return play_candidates(policy, environment, candidates, fault=fault)
+    def _share_count(self, episodes: int, most: int) -> int:
+        """One share per worker, and more where they would be long; never more than can be told apart."""
+        return min(max(self.workers, -(-episodes // _MOST_EPISODES_PER_TASK)), most)

@@ -12,22 +12,24 @@ _SERVERS = ("http", "https", "databricks")
 
 
 def default_uri(settings: TrackingSettings, output_directory: Path) -> str:
-    """The settings' tracking URI, or the SQLite file beside the output folder, so that experiments share it.
+    """The settings' tracking URI, or MLFLOW_TRACKING_URI, or the SQLite file beside the output folder, so that
+    experiments share it.
 
     A relative SQLite file is taken from the current folder and made absolute: Ray's workers run in other folders.
 
     Raises:
         ValueError: the URI is neither a database nor a server, such as the plain folder that MLflow 3 refuses.
     """
-    if settings.uri is None:
+    uri = settings.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
         return f"{SQLITE}{output_directory.absolute().parent / 'mlflow.db'}"
-    if _scheme(settings.uri) not in (*_DATABASES, *_SERVERS):
+    if _scheme(uri) not in (*_DATABASES, *_SERVERS):
         raise ValueError(
-            f"tracking.uri={settings.uri} is no database or server; "
+            f"tracking.uri={uri} is no database or server; "
             f"write {SQLITE}mlflow.db for a file, or http://HOST:PORT for a server"
         )
-    file = database_file(settings.uri)
-    return f"{SQLITE}{file.expanduser().absolute()}" if file else settings.uri
+    file = database_file(uri)
+    return f"{SQLITE}{file.expanduser().absolute()}" if file else uri
 
 
 def artifact_root(uri: str, output_directory: Path) -> str | None:

@@ -92,8 +92,8 @@ def test_learning_curves_have_a_row_per_evaluation() -> None:
 
 def test_a_trial_asks_for_its_own_core_and_one_per_remote_env_runner() -> None:
     assert _trial_resources(experiment()).bundles == [{"CPU": 1.0}]
-    settings = experiment(runtime__num_env_runners=2, runtime__cpus_per_trial=0.5, runtime__device="cuda")
-    assert _trial_resources(settings).bundles == [{"CPU": 0.5, "GPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}]
+    settings = experiment(runtime__num_env_runners=2, runtime__resources__trial__cpus=2, runtime__device="cuda")
+    assert _trial_resources(settings).bundles == [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}]
 
 
 def test_trials_run_to_their_end_unless_asha_is_asked_for() -> None:

@@ -15,8 +15,18 @@ from afrl_ray.tracking.location import artifact_root
 OUTPUT = Path("/data/runs/hopper")
 
 
-def test_the_default_database_lies_beside_the_output_folder() -> None:
+def test_the_default_database_lies_beside_the_output_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert default_uri(TrackingSettings(), OUTPUT) == "sqlite:////data/runs/mlflow.db"
+
+
+def test_mlflows_own_variable_comes_after_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert default_uri(TrackingSettings(), OUTPUT) == "http://mlflow:5000"
+    assert default_uri(TrackingSettings(uri="http://other:5000"), OUTPUT) == "http://other:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mlruns")
+    with pytest.raises(ValueError, match=r"tracking\.uri=mlruns is no database"):
+        default_uri(TrackingSettings(), OUTPUT)
 
 
 @pytest.mark.parametrize("uri", ["http://host:5000", "https://host", "postgresql+psycopg2://u:p@host/db", "databricks"])

@@ -1,0 +1,1 @@
+"""Experiments as jobs of a Ray cluster, through its Jobs API alone: nothing here joins the cluster."""

@@ -1,0 +1,192 @@
+"""A Ray cluster as seen through its dashboard: its nodes, and the jobs that `afrl` started there."""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from afrl_ray import __file__ as package_file
+from afrl_ray import __version__
+from afrl_ray.jobs.address import prepare
+from afrl_ray.jobs.errors import JobError, one_line
+from afrl_ray.jobs.specification import CONFIG_FILE, JobSpecification
+from afrl_ray.scheduling import Resources, actor_options, bundle
+
+_JOB, _ATTEMPT, _SPECIFICATION, _VERSION = "afrl.job", "afrl.attempt", "afrl.specification", "afrl.version"
+_ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+_MOST_NODES = 10_000
+STOP_SECONDS = 60
+"""How long a driver that was asked to stop may write checkpoints before it is killed."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One submission of a job; a resumed job has several."""
+
+    submission_id: str
+    number: int
+    status: str
+    """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
+    message: str
+    started: float  # seconds since 1970, of the submission
+    ended: float | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in _ENDED
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken, or took."""
+        return (time.time() if self.ended is None else self.ended) - self.started
+
+
+@dataclass(frozen=True)
+class Job:
+    """All attempts at one specification, the first one first."""
+
+    id: str
+    specification: JobSpecification
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def latest(self) -> Attempt:
+        return self.attempts[-1]
+
+
+class Cluster:
+    """Requests to one cluster; whatever goes wrong with one is a `JobError` of one line."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Raises:
+            JobError: nothing listens at `url`, it is no Ray dashboard, or it refuses the token.
+        """
+        self.url = url
+        prepare(url)
+        from ray.job_submission import JobSubmissionClient
+
+        for name in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every upload
+        with one_line(url):
+            self._client = JobSubmissionClient(url)
+
+    def nodes(self) -> list[Resources]:
+        """What each living node has in all."""
+        from ray.util.state import list_nodes
+
+        with one_line(self.url):
+            nodes = list_nodes(self.url, filters=[("state", "=", "ALIVE")], limit=_MOST_NODES)
+        return [dict(node.resources_total) for node in nodes]
+
+    def jobs(self) -> list[Job]:
+        """The jobs that `afrl` submitted, the latest submission last."""
+        with one_line(self.url):
+            details = self._client.list_jobs()
+        attempts: dict[str, list[tuple[Attempt, str]]] = defaultdict(list)
+        for one in details:
+            metadata = one.metadata or {}
+            if _SPECIFICATION in metadata and one.submission_id:
+                attempts[metadata[_JOB]].append((_attempt(one, metadata), metadata[_SPECIFICATION]))
+        jobs = []
+        for job_id, found in attempts.items():
+            found.sort(key=lambda pair: pair[0].number)
+            specification = JobSpecification.model_validate_json(found[-1][1])
+            jobs.append(Job(job_id, specification, tuple(attempt for attempt, _ in found)))
+        return sorted(jobs, key=lambda job: job.latest.started)
+
+    def job(self, job_id: str) -> Job:
+        """
+        Raises:
+            JobError: there is no such job.
+        """
+        jobs = self.jobs()
+        for job in jobs:
+            if job_id in (job.id, *(attempt.submission_id for attempt in job.attempts)):
+                return job
+        known = ", ".join(job.id for job in reversed(jobs[-5:])) or "none"
+        raise JobError(f"there is no job {job_id} on {self.url}; the latest there: {known}")
+
+    def start(self, job_id: str, number: int, specification: JobSpecification) -> str:
+        """Ship package and settings, and begin attempt `number`; returns its submission id."""
+        options = actor_options(bundle(specification.runtime.resources.driver))
+        metadata = {
+            _JOB: job_id,
+            _ATTEMPT: str(number),
+            _SPECIFICATION: specification.model_dump_json(),
+            _VERSION: __version__,
+        }
+        submission_id = job_id if number == 1 else f"{job_id}.{number}"
+        with tempfile.TemporaryDirectory() as folder:
+            content = yaml.safe_dump(specification.settings, sort_keys=False, allow_unicode=True)
+            (Path(folder) / CONFIG_FILE).write_text(content, encoding="utf-8")
+            command = " ".join(["python", "-m", "afrl_ray", *specification.arguments])
+            self.submit(
+                # the storage's default is the head's home folder; exec, so that the signal to stop reaches Python
+                f'AFRL_STORAGE="${{AFRL_STORAGE:-$HOME/afrl}}" exec {command}',
+                submission_id,
+                runtime_env={"working_dir": folder},
+                metadata=metadata,
+                entrypoint_num_cpus=options["num_cpus"],
+                entrypoint_num_gpus=options["num_gpus"],
+                entrypoint_resources=options["resources"],
+            )
+        return submission_id
+
+    def submit(self, entrypoint: str, submission_id: str, runtime_env: Mapping[str, Any], **options: Any) -> None:
+        """Run a shell command that finds this package, as it is here, and has time to stop."""
+        environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
+        shipped = {"py_modules": [str(Path(package_file).parent)], "excludes": ["__pycache__"]}
+        with one_line(self.url):
+            self._client.submit_job(
+                entrypoint=entrypoint,
+                submission_id=submission_id,
+                runtime_env={**shipped, "env_vars": environment, **runtime_env},
+                **options,
+            )
+
+    def status(self, submission_id: str) -> str:
+        with one_line(self.url):
+            return str(self._client.get_job_status(submission_id))
+
+    def request_stop(self, submission_id: str) -> None:
+        with one_line(self.url):
+            self._client.stop_job(submission_id)
+
+    def log(self, submission_id: str) -> str:
+        """Everything the driver has written so far."""
+        with one_line(self.url):
+            return str(self._client.get_job_logs(submission_id))
+
+    def follow_log(self, submission_id: str) -> Iterator[str]:
+        """The driver's words, old and new, until the attempt is over."""
+        loop = asyncio.new_event_loop()
+        pieces = self._client.tail_job_logs(submission_id)
+        try:
+            with one_line(self.url):
+                while True:
+                    try:
+                        yield loop.run_until_complete(pieces.__anext__())
+                    except StopAsyncIteration:
+                        return
+        finally:
+            loop.run_until_complete(pieces.aclose())
+            loop.close()
+
+
+def _attempt(details: Any, metadata: Mapping[str, str]) -> Attempt:
+    return Attempt(
+        submission_id=details.submission_id,
+        number=int(metadata[_ATTEMPT]),
+        status=str(details.status),
+        message=details.message or "",
+        started=(details.start_time or 0) / 1000,
+        ended=details.end_time / 1000 if details.end_time else None,
+    )

@@ -1,0 +1,13 @@
+#!/usr/bin/env python
+"""Whether this container's Ray node is well: its own answer, which needs no token."""
+
+import sys
+import urllib.error
+import urllib.request
+
+URL = "http://127.0.0.1:52365/api/local_raylet_healthz"
+
+try:
+    urllib.request.urlopen(URL, timeout=4).close()
+except (OSError, urllib.error.URLError) as error:
+    sys.exit(f"{URL}: {error}")

@@ -1,0 +1,113 @@
+"""Jobs on a real cluster of two nodes with a token, through the command alone."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+CONFIG = """
+name: tiny
+environment: {id: hopper, max_episode_steps: 50}
+data: {transitions: 600}
+pretrain: {updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}
+attack: {population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}
+finetune: {steps: 2000, evaluation_interval: 100, checkpoint_interval: 100, validation_episodes: 1}
+evaluation: {episodes: 2, adaptive_attack: false}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    return tmp_path / "tiny.yaml"
+
+
+def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None:
+    """One job from beginning to end, with a stop while a trial is under way."""
+    job_id = local_cluster.afrl_json("submit", config)["id"]
+    again = local_cluster.afrl_json("submit", config)
+    assert again["id"] == job_id
+    assert again["message"].startswith("has been submitted before and is ")
+    two_writers = local_cluster.afrl("submit", config, "seed=1")
+    assert (two_writers.returncode, "writes to runs/tiny too" in two_writers.stderr) == (2, True)
+
+    output = local_cluster.storage / "runs" / "tiny"
+    wait(lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) >= 2)
+    assert local_cluster.afrl_json("jobs", "stop", job_id)["message"].startswith("is STOPPED")
+    assert "interrupted: the same command continues" in local_cluster.afrl("jobs", "logs", job_id).stdout
+    assert not (output / "finetune" / "manifest.json").exists()
+    once_more = local_cluster.afrl("submit", config)
+    assert once_more.returncode == 2
+    assert once_more.stderr == (
+        f"error: {job_id} has been submitted before and has been stopped; write: afrl jobs resume {job_id}\n"
+    )
+
+    assert "attempt 2" in local_cluster.afrl_json("jobs", "resume", job_id)["message"]
+    followed = local_cluster.afrl("jobs", "logs", "--follow", job_id)
+    assert followed.stderr.splitlines()[-1] == f"{job_id} is SUCCEEDED"
+    assert "attack: kept" in followed.stdout
+    status = local_cluster.afrl_json("jobs", "status", job_id)
+    assert (status["status"], status["attempt"], status["output"]) == ("SUCCEEDED", 2, "runs/tiny")
+    assert [job["id"] for job in local_cluster.afrl_json("jobs", "list")] == [job_id]
+    [record] = output.glob("finetune/checkpoints/*/training.json")
+    curve = json.loads(record.read_text())["curve"]
+    assert [row["env_steps"] for row in curve] == list(range(0, 2001, 100))
+    assert (output / "evaluation" / "table.md").exists()
+    assert (output.parent / "mlflow.db").exists()
+
+
+def test_a_job_that_waits_for_its_driver_can_be_stopped(config: Path, local_cluster: Any) -> None:
+    occupier = {"entrypoint": "sleep 600", "submission_id": "occupier", "entrypoint_resources": {"slot": 1}}
+    local_cluster.request("POST", "/api/jobs/", occupier)
+    wait(lambda: local_cluster.request("GET", "/api/jobs/occupier")["status"] == "RUNNING")
+    driver = "runtime.resources.driver.custom.slot=1"
+    local_cluster.afrl_json("submit", config, driver, "output=waiting", "--id", "waiting")
+    assert local_cluster.afrl_json("jobs", "status", "waiting")["status"] == "PENDING"
+    stopped = local_cluster.afrl_json("jobs", "stop", "waiting")
+    assert stopped["message"] == "is STOPPED; go on with: afrl jobs resume waiting"
+    assert local_cluster.afrl_json("jobs", "status", "waiting")["message"] == "Stopped before it began."
+
+    local_cluster.request("POST", "/api/jobs/occupier/stop")
+    wait(lambda: local_cluster.request("GET", "/api/jobs/occupier")["status"] == "STOPPED")
+    time.sleep(2)  # now it could begin
+    assert local_cluster.afrl_json("jobs", "status", "waiting")["status"] == "STOPPED"
+    assert not (local_cluster.storage / "waiting").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["submit", "CONFIG", "runtime.resources.trial.cpus=2", "output=x"],
+            "a trial (runtime.resources.trial) asks for 2 CPU, which no node can ever give; "
+            "the cluster has 1 node of 1 CPU and 1 node of 1 CPU, 1 slot (if it adds nodes by itself, give "
+            "--autoscaling)",
+        ),
+        (["jobs", "stop", "never-seen"], "there is no job never-seen on URL; the latest there: "),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    arguments: list[str], message: str, config: Path, local_cluster: Any
+) -> None:
+    done = local_cluster.afrl(*(str(config) if argument == "CONFIG" else argument for argument in arguments))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("error: " + message.replace("URL", local_cluster.url))
+
+
+@pytest.mark.parametrize(("token", "answer"), [("wrong", "refuses this token"), ("", "asks for a token")])
+def test_nobody_comes_in_without_the_token(token: str, answer: str, local_cluster: Any, tmp_path: Path) -> None:
+    done = local_cluster.afrl("jobs", "list", RAY_AUTH_TOKEN=token, HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: the cluster at {local_cluster.url} {answer}: set RAY_AUTH_TOKEN")
+
+
+def wait(condition: Callable[[], bool], seconds: float = 500.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)

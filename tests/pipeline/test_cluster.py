@@ -1,0 +1,48 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from afrl_ray.config import RuntimeSettings
+from afrl_ray.pipeline.cluster import _take_sigterm_for_ctrl_c, connect
+
+
+def test_a_dashboard_cannot_be_joined() -> None:
+    with pytest.raises(ValueError, match="http://head:8265 takes jobs: write afrl submit CONFIG --address http://head"):
+        connect(RuntimeSettings(address="http://head:8265"))
+
+
+@pytest.fixture
+def handlers() -> object:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_termination_is_an_interrupt_even_where_ctrl_c_is_ignored(ctrl_c: object) -> None:
+    signal.signal(signal.SIGINT, ctrl_c)  # type: ignore[arg-type]
+    _take_sigterm_for_ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_whoever_handles_ctrl_c_handles_termination() -> None:
+    seen: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
+    _take_sigterm_for_ctrl_c()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert seen == [signal.SIGINT]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_other_threads_leave_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=_take_sigterm_for_ctrl_c)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
