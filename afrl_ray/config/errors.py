@@ -2,14 +2,13 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from afrl_ray.config.names import Section, member_type, section_members, setting_names
+from afrl_ray.config.names import Section, element_members, member_type, section_members, setting_names
 
 _EXPECTED = {
     "int": "write a whole number",
@@ -40,7 +39,13 @@ class _Place:
 
 def explain(error: ValidationError, root: Section) -> list[tuple[str, str]]:
     """(dotted setting, what is wrong with it) for every mistake that pydantic found in a `root`."""
-    return [_explain_one(details, root) for details in error.errors()]
+    mistakes = error.errors()
+    places = [details["loc"] for details in mistakes]
+    return [
+        _explain_one(details, root)
+        for details in mistakes
+        if details["type"] != "too_short" or not any(_is_below(place, details["loc"]) for place in places)
+    ]  # a list whose only entry is wrong counts as empty too
 
 
 def not_a_setting(name: str, root: Section) -> str:
@@ -88,6 +93,10 @@ def _leaves(names: Iterable[str]) -> dict[str, str]:
     return leaves
 
 
+def _is_below(place: Sequence[str | int], other: Sequence[str | int]) -> bool:
+    return len(place) > len(other) and tuple(place[: len(other)]) == tuple(other)
+
+
 def _explain_one(details: ErrorDetails, root: Section) -> tuple[str, str]:
     place = _locate(details["loc"], root)
     name, value, kind, context = place.name, details["input"], details["type"], details.get("ctx", {})
@@ -112,14 +121,16 @@ def _locate(location: Sequence[str | int], root: Section) -> _Place:
     name, parts = "", list(location)
     parent: Section | None = None
     members: tuple[Section, ...] = (root,)
+    entries: tuple[Section, ...] = ()
     current: Section | None = root
     while parts:
         part = parts.pop(0)
-        parent = current
-        name = f"{name}[{part}]" if isinstance(part, int) else f"{name}.{part}".lstrip(".")
-        members = section_members(current, str(part)) if current is not None else ()
-        while parts and isinstance(parts[0], int):
-            name = f"{name}[{parts.pop(0)}]"
+        if isinstance(part, int):
+            name, members, entries = f"{name}[{part}]", entries, ()
+        else:
+            parent, name = current, f"{name}.{part}".lstrip(".")
+            members = section_members(current, part) if current is not None else ()
+            entries = element_members(current, part) if current is not None else ()
         if len(members) > 1 and parts:
             tag = parts.pop(0)
             members = tuple(member for member in members if member_type(member) == tag)
@@ -129,17 +140,16 @@ def _locate(location: Sequence[str | int], root: Section) -> _Place:
 
 def _unknown(place: _Place, root: Section) -> str:
     """Why a name is refused: another member's, a dotted one that should be nested, or simply unknown."""
-    name = re.sub(r"\[\d+\]", "", place.name)  # of an item of a list, as the names of settings have it
-    section_name, _, leaf = name.rpartition(".")
-    if name in setting_names(root) and place.parent is not None and "type" in place.parent.model_fields:
+    section_name, _, leaf = place.name.rpartition(".")
+    if place.name in setting_names(root) and place.parent is not None and "type" in place.parent.model_fields:
         others = [member_type(member) for member in _union_of(section_name, root) if leaf in member.model_fields]
         return (
             f"{place.name} is not a setting of {section_name}.type={member_type(place.parent)}, "
             f"only of {' and '.join(others)}; set {section_name}.type to {' or '.join(others)}"
         )
-    if name in setting_names(root):
+    if place.name in setting_names(root):
         return f"{place.name} cannot be written with dots in a file; nest it, as {_nested(place.name)}"
-    return not_a_setting(name, root)
+    return not_a_setting(place.name, root)
 
 
 def _union_of(name: str, root: Section) -> tuple[Section, ...]:

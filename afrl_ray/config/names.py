@@ -13,13 +13,20 @@ Section = type[Settings]
 
 
 def section_members(section: Section, name: str) -> tuple[Section, ...]:
-    """The classes that the field `name` of `section`, or each item of its list, may hold; none where it is a plain
-    value or no field."""
+    """The classes that the field `name` of `section` may hold; none where it is a plain value or no field."""
     field = section.model_fields.get(name)
     types = _alternatives(field.annotation) if field is not None else ()
-    if len(types) == 1 and get_origin(types[0]) is tuple:
-        types = _alternatives(get_args(types[0])[0])
     return tuple(kind for kind in types if isinstance(kind, type) and issubclass(kind, Settings))
+
+
+def element_members(section: Section, name: str) -> tuple[Section, ...]:
+    """The classes that the entries of the list `name` of `section` may have; none where some are plain values."""
+    field = section.model_fields.get(name)
+    if field is None or get_origin(field.annotation) is not tuple:
+        return ()
+    kinds = _alternatives(get_args(field.annotation)[0])
+    are_sections = all(isinstance(kind, type) and issubclass(kind, Settings) for kind in kinds)
+    return kinds if are_sections else ()
 
 
 def is_number(section: Section, name: str) -> bool:

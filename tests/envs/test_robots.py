@@ -12,6 +12,7 @@ from afrl_ray.envs import Robot, find_robot, make_vector_env, resolve_environmen
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.networks import Policy, save_policy_file
+from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.rollouts import LocalRollouts
 
 EXTENDING = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -77,7 +78,7 @@ def test_the_entry_in_the_docs_is_all_that_a_new_robot_takes(tmp_path: Path, mon
     data = GeneratedData(policy=str(tmp_path / "policy.safetensors"), transitions=50)
     assert len(load_transitions(data, environment, seed=0)) == 50
 
-    plan = EvaluationPlan(0, "test", 2, policy.action_size, robot.epsilon)
+    plan = EvaluationPlan(0, "test", 2, Multiplicative(robot.epsilon, Body.of(policy)))
     rows = evaluate(
         LocalRollouts(policy, environment), [plan.under("random")], policy="still", robot=find_robot("doublependulum")
     )
