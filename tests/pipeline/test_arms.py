@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 
 from afrl_ray.algorithms.rl_module import ActorCriticModule
 from afrl_ray.attacks import AttackBank, BankClient
-from afrl_ray.config import ExperimentSettings
+from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.datasets import Transitions
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
@@ -65,12 +65,14 @@ def running_trial(module: ActorCriticModule, changes: dict[str, Any]) -> Iterato
         fitness=np.zeros(1),
         environment_steps=np.ones(1, np.int64),
         seeds=np.zeros(1, np.int64),
-        epsilon=0.3,
+        fault=FaultSettings(magnitude=0.3),
         environment="Hopper-v4",
         policy_hash="abc",
     )
     client = BankClient("arms-test", bank)
-    inputs = TrialInputs(offline_rows(), dict(module.state_dict()), bank, client, epsilon=0.3)
+    critic = module.critic_gradients()
+    assert critic is not None
+    inputs = TrialInputs(offline_rows(), dict(module.state_dict()), bank, client, critic)
 
     class Trial(FinetuneTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
