@@ -59,19 +59,27 @@ class Foundation:
         return BankClient(f"afrl-bank-{self.key[:16]}", load_bank(self.attack, "training"))
 
 
-def make_foundations(foundations: Iterable[Foundation]) -> None:
-    """Make what is not there yet: data one after the other, trainings side by side, attacks on all cores each.
+def make_pretrained(foundations: Iterable[Foundation]) -> None:
+    """Make the data and pretrained networks that are not there yet: data one after the other, trainings side by side.
 
     Raises:
         FileNotFoundError, ValueError: there are no such data.
     """
-    distinct = list({foundation.key: foundation for foundation in foundations}.values())
-    missing = [foundation for foundation in distinct if not foundation.attack.finished()]
-    for foundation in {one.data.key: one for one in missing if not one.pretrain.finished()}.values():
+    missing = [
+        foundation
+        for foundation in {one.pretrain.key: one for one in foundations}.values()
+        if not foundation.pretrain.finished()
+    ]
+    for foundation in {one.data.key: one for one in missing}.values():
         make_data(foundation.experiment)
-    _pretrain_all(list({one.pretrain.key: one for one in missing if not one.pretrain.finished()}.values()))
-    for foundation in missing:
-        attack(foundation.experiment, foundation.pretrain)
+    _pretrain_all(missing)
+
+
+def make_banks(foundations: Iterable[Foundation]) -> None:
+    """Make the attack banks that are not there yet, on all cores one after the other."""
+    for foundation in {one.key: one for one in foundations}.values():
+        if not foundation.attack.finished():
+            attack(foundation.experiment, foundation.pretrain)
 
 
 def _pretrain_all(foundations: Sequence[Foundation]) -> None:
