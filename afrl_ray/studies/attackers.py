@@ -93,11 +93,11 @@ def _compare(foundation: Foundation, study: AttackersSettings, budget: Attackers
     experiment, settings = foundation.experiment, foundation.settings
     stage.begin()
     connect(settings.runtime)
-    policy = foundation.policy()
+    policy, runtime = foundation.policy(), settings.runtime
     seeds: Sequence[int] = [derive_seed(settings.seed, "attackers", search) for search in range(budget.searches)]
     with progress("attackers", len(study.optimizers), "optimizers") as report:
         rows = compare_attackers(
-            DistributedRollouts(policy, settings.environment, settings.runtime.attack_workers),
+            DistributedRollouts(policy, settings.environment, runtime.attack_workers, runtime.resources.evaluation),
             make_fault(experiment.fault, Body.of(policy)),
             settings.attack,
             longest_episode=settings.environment.max_episode_steps,

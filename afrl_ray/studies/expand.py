@@ -91,7 +91,7 @@ def expand(plan: Plan) -> list[Case]:
     match plan.study, budget:
         case StudySettings() as study, StudyBudget() as size:
             return [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
-        case AttackersSettings():
+        case AttackersSettings(), _:
             return [
                 Case(PRETRAINED, robot.name, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs
             ]

@@ -14,7 +14,9 @@ import pandas as pd
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import git_commit, package_versions, write_json
+from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.progress import say
+from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
 from afrl_ray.studies.expand import Case, Plan, expand
@@ -47,7 +49,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
 
     Raises:
         ConfigError: an arm's settings do not fit.
-        FileNotFoundError, ValueError: there are no data to learn from.
+        FileNotFoundError, ValueError: there are no data to learn from, or a cluster's nodes do not all see the folder.
         RuntimeError: some trainings failed; the others are kept.
         BlockingIOError: another process is at work in the output folder.
     """
@@ -56,6 +58,10 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in cases[plan.name]]
     output = plans[0].output
     store = stage_store(output)
+    runtime = every[0].settings.runtime
+    if cluster_address(runtime):
+        connect(runtime)
+        require_shared(output)
     with _alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
