@@ -43,14 +43,14 @@ def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
     from afrl_ray.config import ExperimentSettings
     from afrl_ray.config.loading import parse_overrides
     from afrl_ray.studies.expand import Plan
-    from afrl_ray.studies.files import load_scale, load_study
+    from afrl_ray.studies.files import load_scale, load_study, short_name
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")
     return Plan(
         study,
         load_study(study),
-        scale,
+        short_name(scale),
         load_scale(scale),
         ExperimentSettings(output=arguments.output or _OUTPUT).output_directory,
         tuple(arguments.robot or ()),
@@ -63,22 +63,21 @@ def _list(arguments: argparse.Namespace) -> None:
     """One line for each study and scale, and what each scale costs in all, with what studies share counted once."""
     from afrl_ray.studies.cost import Cost, hours, works_of
     from afrl_ray.studies.expand import expand
-    from afrl_ray.studies.files import load_scale, load_study, scale_names, short_name, study_names
+    from afrl_ray.studies.files import load_scale, scale_names, short_name, study_names
 
     scales = [arguments.scale] if arguments.scale else scale_names()
     rows: list[dict[str, Any]] = []
     works = []
     for scale in scales:
-        budgets = {short_name(scale), scale}
-        names = [name for name in study_names() if budgets & load_study(name).scales.keys()]
-        every = {name: expand(_plan(arguments, name, scale)) for name in names}
-        entries = {**every, "all of them": [case for cases in every.values() for case in cases]}
-        for name, cases in entries.items():
-            works.append(works_of(cases))
+        plans = [_plan(arguments, name, scale) for name in study_names()]
+        plans = [plan for plan in plans if plan.scale_name in plan.study.scales]
+        for name, group in [*((plan.name, [plan]) for plan in plans), ("all of them", plans)]:
+            cases = [case for plan in group for case in expand(plan)]
+            works.append(works_of(group))
             robots, seeds = dict.fromkeys(case.robot for case in cases), {case.seed for case in cases}
-            title = load_study(name).title if name in every else load_scale(scale).description
+            title = group[0].study.title if len(group) == 1 else load_scale(scale).description
             rows.append(
-                {"scale": scale, "study": name, "title": title, "robots": list(robots), "seeds": len(seeds)}
+                {"scale": short_name(scale), "study": name, "title": title, "robots": list(robots), "seeds": len(seeds)}
                 | vars(Cost.of(works[-1]))
             )
     from afrl_ray.studies.speed import measure_speeds

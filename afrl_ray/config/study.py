@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from afrl_ray.config.base import Settings
+from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.config.perturbation import Condition
 
 Overrides = dict[str, Any]
@@ -106,8 +107,9 @@ class StudyBudget(Settings):
 
 
 class StudySettings(Settings):
-    """A study: nothing but data."""
+    """A study of trainings: nothing but data."""
 
+    type: Literal["training"] = "training"
     title: str
     source: str = ""
     """The table or figure of a paper that it regenerates."""
@@ -118,10 +120,15 @@ class StudySettings(Settings):
     arms: dict[str, ArmSettings] = Field(min_length=1)
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """Dotted setting -> values: every trained arm is run with every combination."""
-    conditions: tuple[Condition, ...] = ("normal", "random", "adversarial")
-    """What the final policies are measured under."""
+    conditions: tuple[EvaluatedCondition, ...] = ("normal", "random", "adversarial")
+    """What the final policies are measured under: evaluation.conditions of every arm."""
     results: tuple[ResultSettings, ...]
     scales: dict[str, StudyBudget] = Field(min_length=1)
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """What tables call the conditions."""
+        return tuple(one if isinstance(one, str) else one.name for one in self.conditions)
 
     @model_validator(mode="after")
     def _names_exist(self) -> "StudySettings":
@@ -142,6 +149,40 @@ class StudySettings(Settings):
             if extra:
                 raise ValueError(f"scales.{scale}.grid has {', '.join(sorted(extra))}, which the study's grid has not")
         return self
+
+
+class AttackersBudget(Settings):
+    """How large a comparison of attackers is at one scale."""
+
+    step_budget: PositiveInt
+    """Environment steps of one search."""
+    searches: PositiveInt
+    """Independent searches of each optimizer against each policy."""
+    measuring_episodes: PositiveInt = 50
+    """Episodes, with seeds of no search, that what a search has found is measured on."""
+    seeds: PositiveInt | None = None
+    """Independently pretrained policies that are attacked; the scale's when not given."""
+    robots: tuple[str, ...] | None = None
+    """The scale's when not given."""
+
+
+class AttackersSettings(Settings):
+    """A study of attack searches with one budget of environment steps, against pretrained policies."""
+
+    type: Literal["attackers"]
+    title: str
+    source: str = ""
+    """The table or figure of a paper that it regenerates."""
+    settings: Overrides = Field(default_factory=dict)
+    """What it changes in the experiment."""
+    presets: tuple[str, ...] = ()
+    """Names of the scale's presets, which go before `settings`."""
+    optimizers: tuple[str, ...] = Field(min_length=1)
+    """Names that attack.optimizer takes, and `DE without racing`."""
+    scales: dict[str, AttackersBudget] = Field(min_length=1)
+
+
+AnyStudy = StudySettings | AttackersSettings
 
 
 class ScaleSettings(Settings):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from afrl_ray.config import with_settings
+from afrl_ray.config.study import StudySettings
 from afrl_ray.curriculum.schedules import matching_q_max, mean_q
 from afrl_ray.networks import load_policy_file
 from afrl_ray.pipeline.trial import total_evaluations
-from afrl_ray.studies.expand import Case, Plan
+from afrl_ray.studies.expand import Case
 from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.measure import Subject, scores_of
 from afrl_ray.studies.training_run import PolicyKind, TrainingRun
@@ -65,13 +66,13 @@ def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subj
             yield step, kind, Subject(run.foundation, policy, f"{name} {kind} at {step}")
 
 
-def collect(plan: Plan, cases: Sequence[Case], store: Path) -> Findings:
+def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Findings:
     """The findings of finished cases."""
     scores, curves = [], []
     for case in cases:
         labels = {"arm": case.arm, "robot": case.robot, **case.varied}
         for step, kind, subject in subjects_of(case, store):
-            rows = scores_of(subject, plan.study.conditions)
+            rows = scores_of(subject, study.conditions)
             scores.append(rows.assign(policy=kind, step=step, **labels))
         if case.trained:
             rows = pd.DataFrame(run_of(case, store).curve())

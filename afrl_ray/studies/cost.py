@@ -1,10 +1,12 @@
 """What studies cost before anything is started: environment steps, updates, and hours at given speeds."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from afrl_ray.config import ExperimentSettings, LinearCurriculum
-from afrl_ray.studies.expand import Case
+from afrl_ray.config.study import AttackersBudget, AttackersSettings
+from afrl_ray.studies.expand import Case, Plan, expand
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""
@@ -55,11 +57,11 @@ class Cost:
         )
 
 
-def works_of(cases: Sequence[Case]) -> list[Work]:
-    """Everything the cases need, what they share only once, a training as long as the longest of them."""
+def works_of(plans: Sequence[Plan]) -> list[Work]:
+    """Everything the studies need, what they share only once, a training as long as the longest that needs it."""
     works: dict[object, Work] = {}
-    for case in cases:
-        for identity, work in _case_works(case):
+    for plan in plans:
+        for identity, work in _plan_works(plan):
             if identity not in works or works[identity].updates < work.updates:
                 works[identity] = work
     return list(works.values())
@@ -75,33 +77,51 @@ def hours(works: Sequence[Work], speeds: Mapping[str, Speed], cores: int) -> flo
     return seconds / cores / 3600
 
 
-def _case_works(case: Case) -> Iterator[tuple[object, Work]]:
-    """(what it is the same work by, the work) for all that a case needs."""
-    settings, limit = case.settings, case.settings.environment.max_episode_steps
-    dump = settings.model_dump_json
-    data = dump(include={"seed", "environment", "data"})
-    pretrain = data + dump(include={"pretrain"})
-    attack = pretrain + dump(include={"attack"}) + str(settings.perturbation.epsilon)
-    yield data, Work(case.robot, settings.data.transitions or 0)
+def _plan_works(plan: Plan) -> Iterator[tuple[object, Work]]:
+    """(what it is the same work by, the work) for all that a study needs."""
+    for case in expand(plan):
+        pretrained = list(_pretraining(case))
+        yield from pretrained
+        if isinstance(plan.study, AttackersSettings) and isinstance(plan.budget, AttackersBudget):
+            yield (plan.name, pretrained[-1][0]), _comparison(case, plan.study, plan.budget)
+        else:
+            yield from _training(case, str(pretrained[-1][0]))
 
+
+def _pretraining(case: Case) -> Iterator[tuple[object, Work]]:
+    settings, dump = case.settings, case.settings.model_dump_json
+    data = dump(include={"seed", "environment", "data"})
+    yield data, Work(case.robot, settings.data.transitions or 0)
     offline = settings.pretrain
     episodes = -(-offline.updates // offline.evaluation_interval) * offline.evaluation_episodes
-    yield pretrain, Work(case.robot, episodes * limit, offline.updates, offline.algorithm.type)
-    yield attack, Work(case.robot, _attack_steps(settings))
+    steps = episodes * settings.environment.max_episode_steps
+    yield data + dump(include={"pretrain"}), Work(case.robot, steps, offline.updates, offline.algorithm.type)
 
-    policy, policies = attack, 1
+
+def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
+    """Banks, fine-tuning and tests; a test of the same policy under the same conditions is done once."""
+    settings, limit = case.settings, case.settings.environment.max_episode_steps
+    dump = settings.model_dump_json
+    attack = pretrained + dump(include={"attack", "perturbation"}, exclude={"perturbation": {"condition", "pgd"}})
+    yield attack, Work(case.robot, _attack_steps(settings))
+    policy, reads = attack, (0,)
     if case.trained:
-        finetune = settings.finetune
-        linear = isinstance(settings.curriculum, LinearCurriculum)
-        length = {} if linear else {"finetune": {"steps"}}
-        policy = attack + dump(include={"finetune", "perturbation", "curriculum"}, exclude=length)
+        finetune, reads = settings.finetune, case.reads
+        length = {} if isinstance(settings.curriculum, LinearCurriculum) else {"finetune": {"steps"}}
+        policy += dump(include={"finetune", "perturbation", "curriculum"}, exclude=length)
         policy += case.match.settings.model_dump_json() if case.match else ""
         evaluations = case.steps // finetune.evaluation_interval + 1
         validation = 3 * evaluations * finetune.validation_episodes * limit
         yield policy, Work(case.robot, case.steps + validation, case.steps, finetune.algorithm.type, is_run=True)
-        policies = 2 * len(case.reads)
-    tests = policies * len(settings.evaluation.conditions) * settings.evaluation.episodes
-    yield (policy, case.reads if case.trained else ()), Work(case.robot, tests * limit)
+    policies = 2 if case.trained else 1  # the one at the end, and the one chosen by validation
+    for step, condition in itertools.product(reads, settings.evaluation.conditions):
+        yield (policy, step, condition), Work(case.robot, policies * settings.evaluation.episodes * limit)
+
+
+def _comparison(case: Case, study: AttackersSettings, budget: AttackersBudget) -> Work:
+    searches = len(study.optimizers) * budget.searches
+    measured = searches * case.settings.attack.generations * budget.measuring_episodes
+    return Work(case.robot, searches * budget.step_budget + measured * case.settings.environment.max_episode_steps)
 
 
 def _attack_steps(settings: ExperimentSettings) -> int:

@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.config import ConfigError, ExperimentSettings, LinearCurriculum, with_settings
-from afrl_ray.config.study import ArmSettings, Overrides, ScaleSettings, StudyBudget, StudySettings
-from afrl_ray.envs.robots import ROBOTS, Robot, find_robot
+from afrl_ray.config.study import (
+    AnyStudy,
+    ArmSettings,
+    AttackersBudget,
+    AttackersSettings,
+    Overrides,
+    ScaleSettings,
+    StudyBudget,
+    StudySettings,
+)
+from afrl_ray.envs import robots
+from afrl_ray.envs.robots import Robot, find_robot
+
+PRETRAINED = "pretrained"
+"""The only arm of a study that trains nothing more."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +29,7 @@ class Plan:
     """What a study is at a scale."""
 
     name: str
-    study: StudySettings
+    study: AnyStudy
     scale_name: str
     scale: ScaleSettings
     output: Path
@@ -29,7 +42,7 @@ class Plan:
     """Dotted settings that go before everything else."""
 
     @property
-    def budget(self) -> StudyBudget:
+    def budget(self) -> StudyBudget | AttackersBudget:
         """
         Raises:
             ConfigError: the study does not have this scale.
@@ -38,10 +51,6 @@ class Plan:
             known = ", ".join(self.study.scales)
             raise ConfigError(f"study {self.name} has no scale {self.scale_name}; write one of {known}")
         return self.study.scales[self.scale_name]
-
-    @property
-    def grid(self) -> dict[str, tuple[Any, ...]]:
-        return {**self.study.grid, **self.budget.grid}
 
 
 @dataclass(frozen=True)
@@ -52,18 +61,20 @@ class Case:
     """What tables and figures call it; with the grid's values, where there are any."""
     robot: str
     seed: int
-    varied: Mapping[str, Any]
-    """The grid's values, by dotted setting."""
     settings: ExperimentSettings
-    trained: bool
-    reads: tuple[int, ...]
-    """Environment steps at which the policy is measured, the last one being the end."""
-    policy_interval: int
+    varied: Mapping[str, Any] = field(default_factory=dict)
+    """The grid's values, by dotted setting."""
+    trained: bool = False
+    """Whether it goes beyond pretraining."""
+    reads: tuple[int, ...] = ()
+    """Environment steps at which the policy of a trained one is measured, the last one being the end."""
+    policy_interval: int = 0
     match: "Case | None" = None
     """The case whose mean q this one's q_max is calibrated to, so that it can only be run afterwards."""
 
     @property
     def steps(self) -> int:
+        """Of a trained one."""
         return self.reads[-1]
 
 
@@ -74,87 +85,117 @@ def expand(plan: Plan) -> list[Case]:
         ConfigError: an arm's settings do not fit, or a robot is unknown; one line for each mistake.
     """
     budget = plan.budget
-    robots = [_robot(name) for name in plan.robots or budget.robots or plan.scale.robots]
+    chosen = [_robot(name) for name in plan.robots or budget.robots or plan.scale.robots]
     seeds = range(plan.seeds or budget.seeds or plan.scale.seeds)
-    return [case for seed in seeds for robot in robots for case in _cases(plan, robot, seed)]
+    pairs = list(itertools.product(seeds, chosen))
+    match plan.study, budget:
+        case StudySettings() as study, StudyBudget() as size:
+            return [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
+        case AttackersSettings(), _:
+            return [
+                Case(PRETRAINED, robot.name, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs
+            ]
+    raise TypeError(f"not a study: {plan.study!r}")
 
 
-def _cases(plan: Plan, robot: Robot, seed: int) -> list[Case]:
-    cases: dict[tuple[str, str], Case] = {}
-    waiting: list[tuple[str, ArmSettings, dict[str, Any]]] = []
-    for name, arm in plan.study.arms.items():
-        for varied in _combinations(plan.grid if arm.trained else {}):
-            if arm.match_mean_q is not None:
-                waiting.append((name, arm, varied))
-            cases[name, _label(name, varied)] = _case(plan, robot, seed, name, arm, varied, None)
-    for name, arm, varied in waiting:
-        matched = [case for (other, _), case in cases.items() if other == arm.match_mean_q and case.varied == varied]
-        if len(matched) != 1 or matched[0].match is not None or not matched[0].trained:
-            raise ConfigError(f"study {plan.name}, arm {name}: match_mean_q must name a trained arm without one")
-        cases[name, _label(name, varied)] = _case(plan, robot, seed, name, arm, varied, matched[0])
-    return list(cases.values())
+@dataclass(frozen=True)
+class _Training:
+    """A study of trainings, for one robot and one seed."""
+
+    plan: Plan
+    study: StudySettings
+    budget: StudyBudget
+    robot: Robot
+    seed: int
+
+    def cases(self) -> list[Case]:
+        cases: dict[tuple[str, str], Case] = {}
+        waiting: list[tuple[str, ArmSettings, dict[str, Any]]] = []
+        grid = {**self.study.grid, **self.budget.grid}
+        for name, arm in self.study.arms.items():
+            for varied in _combinations(grid if arm.trained else {}):
+                if arm.match_mean_q is not None:
+                    waiting.append((name, arm, varied))
+                cases[name, _label(name, varied)] = self._case(name, arm, varied, None)
+        for name, arm, varied in waiting:
+            matched = [one for (other, _), one in cases.items() if other == arm.match_mean_q and one.varied == varied]
+            if len(matched) != 1 or matched[0].match is not None or not matched[0].trained:
+                place = f"study {self.plan.name}, arm {name}"
+                raise ConfigError(f"{place}: match_mean_q must name a trained arm without one")
+            cases[name, _label(name, varied)] = self._case(name, arm, varied, matched[0])
+        return list(cases.values())
+
+    def _case(self, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None) -> Case:
+        steps, interval = self.budget.steps, self.plan.scale.policy_interval
+        conditions = [one if isinstance(one, str) else one.model_dump(mode="json") for one in self.study.conditions]
+        settings = _settings(
+            self.plan,
+            self.robot,
+            self.seed,
+            name,
+            *(_preset(self.plan, preset) for preset in arm.presets),
+            arm.settings,
+            varied,
+            last={"finetune.steps": steps, "evaluation.conditions": conditions},
+        )
+        self._check(name, arm, settings)
+        reads = (*sorted(set(self.budget.read_at)), steps)
+        return Case(
+            _label(name, varied), self.robot.name, self.seed, settings, varied, arm.trained, reads, interval, match
+        )
+
+    def _check(self, name: str, arm: ArmSettings, settings: ExperimentSettings) -> None:
+        """What the settings alone cannot know."""
+        place, interval = f"study {self.plan.name}, arm {name}", self.plan.scale.policy_interval
+        wrong = [step for step in (*self.budget.read_at, self.budget.steps) if step % interval]
+        if wrong:
+            raise ConfigError(
+                f"{place}: {wrong[0]} steps are not a multiple of the scale's policy_interval ({interval})"
+            )
+        if interval % settings.finetune.evaluation_interval:
+            raise ConfigError(
+                f"{place}: the scale's policy_interval ({interval}) is not a multiple of finetune.evaluation_interval "
+                f"({settings.finetune.evaluation_interval})"
+            )
+        if settings.search is not None:
+            raise ConfigError(f"{place}: a study has no search; write the values in its grid")
+        if arm.match_mean_q is not None and not isinstance(settings.curriculum, LinearCurriculum):
+            raise ConfigError(f"{place}: match_mean_q needs curriculum.type=linear, not {settings.curriculum.type}")
 
 
-def _case(
-    plan: Plan, robot: Robot, seed: int, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None
-) -> Case:
-    steps = plan.budget.steps
-    layers: list[Mapping[str, Any]] = [
+def _settings(
+    plan: Plan,
+    robot: Robot,
+    seed: int,
+    arm: str,
+    *layers: Mapping[str, Any],
+    last: Mapping[str, Any] | None = None,
+) -> ExperimentSettings:
+    """Those of the scale, the robot, the study, then `layers`, then what the command says, then `last`."""
+    settings = ExperimentSettings()
+    every = [
         plan.scale.settings,
         plan.scale.robot_settings.get(robot.name, {}),
         *(_preset(plan, preset) for preset in plan.study.presets),
         plan.study.settings,
-        *(_preset(plan, preset) for preset in arm.presets),
-        arm.settings,
-        varied,
+        *layers,
         plan.overrides,
         {
             "environment.id": robot.environment_ids[0],
-            "finetune.steps": steps,
             "seed": seed,
             "name": "studies",
             "output": str(plan.output),
+            **(last or {}),
         },
     ]
-    settings = ExperimentSettings()
     try:
-        for layer in layers:  # one after the other: a layer may change the type of what an earlier one has set
+        for layer in every:  # one after the other: a layer may change the type of what an earlier one has set
             settings = with_settings(settings, _for_robot(layer, robot.name)) if layer else settings
     except ConfigError as error:
         raise ConfigError(
-            "\n".join(f"study {plan.name}, arm {name}, {robot.name}: {line}" for line in str(error).splitlines())
+            "\n".join(f"study {plan.name}, arm {arm}, {robot.name}: {line}" for line in str(error).splitlines())
         ) from error
-    _check(plan, name, arm, settings)
-    reads = (*sorted(set(plan.budget.read_at)), steps)
-    return Case(
-        _label(name, varied),
-        robot.name,
-        seed,
-        varied,
-        settings,
-        arm.trained,
-        reads,
-        plan.scale.policy_interval,
-        match,
-    )
-
-
-def _check(plan: Plan, name: str, arm: ArmSettings, settings: ExperimentSettings) -> None:
-    """What the settings alone cannot know."""
-    place = f"study {plan.name}, arm {name}"
-    interval = plan.scale.policy_interval
-    wrong = [step for step in (*plan.budget.read_at, plan.budget.steps) if step % interval]
-    if wrong:
-        raise ConfigError(f"{place}: {wrong[0]} steps are not a multiple of the scale's policy_interval ({interval})")
-    if interval % settings.finetune.evaluation_interval:
-        raise ConfigError(
-            f"{place}: the scale's policy_interval ({interval}) is not a multiple of finetune.evaluation_interval "
-            f"({settings.finetune.evaluation_interval})"
-        )
-    if settings.search is not None:
-        raise ConfigError(f"{place}: a study has no search; write the values in its grid")
-    if arm.match_mean_q is not None and not isinstance(settings.curriculum, LinearCurriculum):
-        raise ConfigError(f"{place}: match_mean_q needs curriculum.type=linear, not {settings.curriculum.type}")
+    return settings
 
 
 def _for_robot(value: Any, robot: str) -> Any:
@@ -184,5 +225,5 @@ def _label(arm: str, varied: Mapping[str, Any]) -> str:
 def _robot(name: str) -> Robot:
     robot = find_robot(name)
     if robot is None:
-        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in ROBOTS)}")
+        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in robots.ROBOTS)}")
     return robot

@@ -1,12 +1,13 @@
 """The figures of studies, each a row of panels for every robot."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from afrl_ray.config import study as kinds
 from afrl_ray.evaluation.bands import bands, cell_means
 from afrl_ray.evaluation.panels import HeatMap, LinePanel, Panel
-from afrl_ray.studies.expand import Plan
 from afrl_ray.studies.sheet import Section, Sheet
 
 _STEPS = "Environment steps"
@@ -14,14 +15,14 @@ _STEPS = "Environment steps"
 
 def learning_curves(sheet: Sheet, _result: kinds.LearningCurves) -> list[Section]:
     curves = sheet.findings.curves
-    conditions = [name for name in sheet.plan.study.conditions if name in curves]
+    conditions = [name for name in sheet.study.condition_names if name in curves]
     rows: list[list[Panel]] = [
         [
             LinePanel(
                 f"{prefix}{condition}",
                 _STEPS,
                 sheet.score_label if index == 0 else "",
-                bands(part, "arm", "env_steps", condition),
+                bands(part.dropna(subset=[condition]), "arm", "env_steps", condition),
                 steps=True,
             )
             for index, condition in enumerate(conditions)
@@ -38,7 +39,7 @@ def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
         if result.panels is not None:
             name = _short(result.panels)
             groups = [(f"{name} = {value:g}", group) for value, group in part.groupby(result.panels)]
-        lines = _line_names(curves, sheet.plan, result.panels)
+        lines = _line_names(curves, list(sheet.study.grid), result.panels)
         rows.append(
             [
                 LinePanel(
@@ -77,7 +78,7 @@ def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
                 sheet.score_label if index == 0 else "",
                 bands(part[part["condition"] == condition], "line", result.x, "score"),
             )
-            for index, condition in enumerate(sheet.plan.study.conditions)
+            for index, condition in enumerate(sheet.study.condition_names)
         ]
         heat = HeatMap(f"{prefix}mean of the conditions", x, lines, *cell_means(part, result.x, result.lines, "score"))
         rows.append([*panels, heat])
@@ -85,7 +86,7 @@ def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
 
 
 def matrix(sheet: Sheet, _result: kinds.Matrix) -> list[Section]:
-    arms, conditions = list(dict.fromkeys(sheet.final["arm"])), list(sheet.plan.study.conditions)
+    arms, conditions = list(dict.fromkeys(sheet.final["arm"])), list(sheet.study.condition_names)
     panels: list[Panel] = []
     for prefix, part in sheet.by_robot(sheet.final):
         means = part.pivot_table(index="arm", columns="condition", values="score", aggfunc="mean")
@@ -100,9 +101,9 @@ def _short(setting: str) -> str:
     return setting.rpartition(".")[2]
 
 
-def _line_names(curves: pd.DataFrame, plan: Plan, panels: str | None) -> pd.Series:
+def _line_names(curves: pd.DataFrame, grid: Sequence[str], panels: str | None) -> pd.Series:
     """What each row's line is called: its arm, or the grid's values that the panels do not show."""
-    others = [setting for setting in plan.grid if setting != panels]
+    others = [setting for setting in grid if setting != panels]
     if panels is None or not others:
         return curves["arm"]
     texts = [[f"{_short(name)} = {value:g}" for value in curves[name]] for name in others]

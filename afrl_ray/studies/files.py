@@ -2,13 +2,10 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
 
 from afrl_ray.config import ConfigError, load_settings
-from afrl_ray.config.base import Settings
-from afrl_ray.config.study import ScaleSettings, StudySettings
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
+from afrl_ray.config.study import AnyStudy, AttackersSettings, ScaleSettings, StudySettings
+from afrl_ray.config.yaml_file import read_settings_file
 
 
 def study_names() -> list[str]:
@@ -22,13 +19,15 @@ def scale_names() -> list[str]:
     return sorted(_names("scales"), key=lambda name: known.index(name) if name in known else len(known))
 
 
-def load_study(name: str) -> StudySettings:
+def load_study(name: str) -> AnyStudy:
     """The study called `name`, or in the YAML file `name`.
 
     Raises:
         ConfigError: there is none, or it has mistakes, one line each.
     """
-    return _load(StudySettings, "catalogue", "study", name)
+    path = _find("catalogue", "study", name)
+    is_attackers = read_settings_file(path).get("type") == "attackers"
+    return load_settings(AttackersSettings, path) if is_attackers else load_settings(StudySettings, path)
 
 
 def load_scale(name: str) -> ScaleSettings:
@@ -37,7 +36,7 @@ def load_scale(name: str) -> ScaleSettings:
     Raises:
         ConfigError: there is none, or it has mistakes, one line each.
     """
-    return _load(ScaleSettings, "scales", "scale", name)
+    return load_settings(ScaleSettings, _find("scales", "scale", name))
 
 
 def short_name(name: str) -> str:
@@ -45,12 +44,12 @@ def short_name(name: str) -> str:
     return Path(name).stem if _is_file(name) else name
 
 
-def _load(kind: type[AnySettings], folder: str, what: str, name: str) -> AnySettings:
+def _find(folder: str, what: str, name: str) -> Path:
     path = Path(name).expanduser() if _is_file(name) else _folder(folder) / f"{name}.yaml"
     if not _is_file(name) and not path.is_file():
         names = study_names() if folder == "catalogue" else scale_names()
         raise ConfigError(f"there is no {what} {name!r}; write one of {', '.join(names)}, or the path of a YAML file")
-    return load_settings(kind, path)
+    return path
 
 
 def _is_file(name: str) -> bool:

@@ -14,11 +14,12 @@ from afrl_ray.config import ExperimentSettings
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack, attack_stage, load_bank
-from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.data import data_stage, make_data
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
+from afrl_ray.scheduling import actor_options, pretrain_bundle
 
 _POLL_SECONDS = 2.0
 
@@ -59,30 +60,39 @@ class Foundation:
         return BankClient(f"afrl-bank-{self.key[:16]}", load_bank(self.attack, "training"))
 
 
-def make_foundations(foundations: Iterable[Foundation]) -> None:
-    """Make what is not there yet: data one after the other, trainings side by side, attacks on all cores each.
+def make_pretrained(foundations: Iterable[Foundation]) -> None:
+    """Make the data and pretrained networks that are not there yet: data one after the other, trainings side by side.
 
     Raises:
         FileNotFoundError, ValueError: there are no such data.
     """
-    distinct = list({foundation.key: foundation for foundation in foundations}.values())
-    missing = [foundation for foundation in distinct if not foundation.attack.finished()]
-    for foundation in {one.data.key: one for one in missing if not one.pretrain.finished()}.values():
+    missing = [
+        foundation
+        for foundation in {one.pretrain.key: one for one in foundations}.values()
+        if not foundation.pretrain.finished()
+    ]
+    for foundation in {one.data.key: one for one in missing}.values():
         make_data(foundation.experiment)
-    _pretrain_all(list({one.pretrain.key: one for one in missing if not one.pretrain.finished()}.values()))
-    for foundation in missing:
-        attack(foundation.experiment, foundation.pretrain)
+    _pretrain_all(missing)
+
+
+def make_banks(foundations: Iterable[Foundation]) -> None:
+    """Make the attack banks that are not there yet, on all cores one after the other."""
+    for foundation in {one.key: one for one in foundations}.values():
+        if not foundation.attack.finished():
+            attack(foundation.experiment, foundation.pretrain)
 
 
 def _pretrain_all(foundations: Sequence[Foundation]) -> None:
-    if len(foundations) < 2:
-        for foundation in foundations:
-            pretrain(foundation.experiment)
+    if not foundations:
         return
     runtime = foundations[0].settings.runtime
+    if len(foundations) == 1 and not cluster_address(runtime):
+        pretrain(foundations[0].experiment)
+        return
     connect(runtime)
     board = _ProgressBoard.remote()
-    resources = {"num_cpus": runtime.pretrain_threads, "num_gpus": 1 if runtime.device == "cuda" else 0}
+    resources = actor_options(pretrain_bundle(runtime))
     waiting = [
         _pretrain.options(**resources).remote(foundation.experiment, board, foundation.pretrain.key)
         for foundation in foundations

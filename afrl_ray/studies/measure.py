@@ -6,32 +6,46 @@ from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config import Condition
+from afrl_ray.config import ConditionSettings, with_settings
+from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.evaluation.tables import read_scores, write_scores
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.attack import load_bank
+from afrl_ray.pipeline.attack import evaluation_banks
 from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import SCORES, measure
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.pretrain import offline_critic
 from afrl_ray.studies.foundations import Foundation
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A policy to measure, on the episodes and the evaluation bank of its foundation."""
+    """A policy to measure, on the episodes and the evaluation banks of its foundation."""
 
     foundation: Foundation
     policy: Policy
     name: str
     """For the progress bar."""
 
-    def stage(self, condition: Condition) -> Stage:
+    def stage(self, condition: EvaluatedCondition) -> Stage:
         """Where its scores under `condition` are kept."""
         experiment = self.foundation.experiment
+        if isinstance(condition, ConditionSettings):
+            name, choice, fault = condition.name, condition.condition, experiment.resolved(condition.fault)
+        else:
+            name, choice, fault = condition, condition, experiment.fault
+        details: dict[str, Any] = {
+            "condition": name,
+            "choice": choice,
+            "fault": fault.model_dump(mode="json"),
+            "episodes": self.episodes,
+        }
+        if choice == "pgd":
+            details["pgd"] = experiment.settings.perturbation.pgd.model_dump(mode="json")
         inputs = {"policy": self.policy.fingerprint(), "attack": self.foundation.key}
-        return experiment.stage(
-            "scores", (), inputs, condition=condition, episodes=self.episodes, epsilon=experiment.epsilon
-        )
+        return experiment.stage("scores", (), inputs, **details)
 
     @property
     def episodes(self) -> int:
@@ -44,46 +58,47 @@ class Subject:
         return f"{self.name} {self.policy.fingerprint()[:8]}"
 
 
-def measure_all(subjects: Iterable[Subject], conditions: Sequence[Condition]) -> None:
+def measure_all(subjects: Iterable[Subject], conditions: Sequence[EvaluatedCondition]) -> None:
     """Measure what has not been measured yet."""
-    groups: dict[tuple[str, int, tuple[Condition, ...]], dict[str, Subject]] = {}
+    groups: dict[object, dict[str, Subject]] = {}
+    wanted: dict[object, tuple[EvaluatedCondition, ...]] = {}
     for subject in subjects:
         missing = tuple(condition for condition in conditions if not subject.stage(condition).finished())
         if missing:
-            group = groups.setdefault((subject.foundation.key, subject.episodes, missing), {})
-            group.setdefault(subject.label, subject)
-    for (*_, missing), group in groups.items():
-        _measure_group(list(group.values()), missing)
+            together = (subject.foundation.key, subject.episodes, subject.foundation.settings.perturbation.pgd, missing)
+            wanted[together] = missing
+            groups.setdefault(together, {}).setdefault(subject.label, subject)
+    for together, group in groups.items():
+        _measure_group(list(group.values()), wanted[together])
 
 
-def scores_of(subject: Subject, conditions: Sequence[Condition]) -> pd.DataFrame:
+def scores_of(subject: Subject, conditions: Sequence[EvaluatedCondition]) -> pd.DataFrame:
     """Rows of `evaluate` under all `conditions`, measured before."""
     return pd.concat(
         [read_scores(subject.stage(condition).directory / SCORES) for condition in conditions], ignore_index=True
     )
 
 
-def _measure_group(subjects: Sequence[Subject], conditions: tuple[Condition, ...]) -> None:
+def _measure_group(subjects: Sequence[Subject], conditions: tuple[EvaluatedCondition, ...]) -> None:
     """Subjects with one foundation, under the conditions that none of them has been measured under."""
     foundation = subjects[0].foundation
-    settings = foundation.settings
+    plain = [one if isinstance(one, str) else one.model_dump(mode="json") for one in conditions]
+    settings = with_settings(foundation.settings, {"evaluation.conditions": plain})
+    experiment = Experiment(settings, foundation.store)
     connect(settings.runtime)
-    policies: Mapping[str, Policy] = {subject.label: subject.policy for subject in subjects}
-    scores = measure(
-        policies,
-        settings.environment,
-        settings.evaluation.model_copy(update={"conditions": conditions}),
-        bank=load_bank(foundation.attack, "evaluation"),
-        adaptive_banks={},
-        epsilon=foundation.experiment.epsilon,
-        seed=settings.seed,
-        workers=settings.runtime.attack_workers,
+    needs_critic = any("pgd" in (one, getattr(one, "condition", None)) for one in conditions)
+    evaluated = EvaluatedConditions(
+        experiment,
+        evaluation_banks(experiment, foundation.pretrain),
+        offline_critic(foundation.pretrain) if needs_critic else None,
     )
+    policies: Mapping[str, Policy] = {subject.label: subject.policy for subject in subjects}
+    scores = measure(policies, evaluated, {})
     for subject in subjects:
         for condition in conditions:
-            rows = scores[(scores["policy"] == subject.label) & (scores["condition"] == condition)]
+            name = condition.name if isinstance(condition, ConditionSettings) else condition
+            rows = scores[(scores["policy"] == subject.label) & (scores["condition"] == name)]
             stage = subject.stage(condition)
             stage.begin()
             write_scores(rows.reset_index(drop=True), stage.directory / SCORES)
-            outputs: dict[str, Any] = {"policy": subject.name, "episodes": len(rows)}
-            stage.finish(outputs, settings.seed)
+            stage.finish({"policy": subject.name, "episodes": len(rows)}, settings.seed)

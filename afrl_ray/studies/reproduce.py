@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import git_commit, package_versions, write_json
+from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.progress import say
+from afrl_ray.pipeline.shared_storage import require_shared
+from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
 from afrl_ray.studies.expand import Case, Plan, expand
 from afrl_ray.studies.files import short_name
-from afrl_ray.studies.foundations import make_foundations
+from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.results import write_results
 from afrl_ray.studies.sheet import Section
@@ -43,25 +49,28 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
 
     Raises:
         ConfigError: an arm's settings do not fit.
-        FileNotFoundError, ValueError: there are no data to learn from.
+        FileNotFoundError, ValueError: there are no data to learn from, or a cluster's nodes do not all see the folder.
         RuntimeError: some trainings failed; the others are kept.
         BlockingIOError: another process is at work in the output folder.
     """
     cases = {plan.name: expand(plan) for plan in plans}
     every = [case for found in cases.values() for case in found]
+    trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in cases[plan.name]]
     output = plans[0].output
     store = stage_store(output)
+    runtime = every[0].settings.runtime
+    if cluster_address(runtime):
+        connect(runtime)
+        require_shared(output)
     with _alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
-            make_foundations(foundation_of(case, store) for case in every)
+            make_pretrained(foundation_of(case, store) for case in every)
+            make_banks(foundation_of(case, store) for case in trained)
             for matching in (False, True):  # what copies another's mean q comes after it
-                runs = [_named(case, store) for case in every if case.trained and (case.match is not None) == matching]
+                runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
                 train(runs, tracker, output / "tune")
-            for plan in plans:
-                subjects = (subject for case in cases[plan.name] for _, _, subject in subjects_of(case, store))
-                measure_all(subjects, plan.study.conditions)
-            return [_write(plan, cases[plan.name], store) for plan in plans]
+            return [_finish(plan, cases[plan.name], store) for plan in plans]
 
 
 def stage_store(output: Path) -> Path:
@@ -79,9 +88,19 @@ def _named(case: Case, store: Path) -> NamedRun:
     return NamedRun(run_of(case, store), f"{case.robot} {case.seed} {case.arm}", case.varied)
 
 
-def _write(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
+def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
+    """Measure what is left to measure, and write the results."""
     directory = results_directory(plan)
-    sections = write_results(plan, collect(plan, cases, store), directory)
+    match plan.study, plan.budget:
+        case StudySettings() as study, StudyBudget() as budget:
+            subjects = (subject for case in cases for _, _, subject in subjects_of(case, store))
+            measure_all(subjects, study.conditions)
+            sections = write_results(study, budget, collect(study, cases, store), directory)
+        case AttackersSettings() as study, AttackersBudget() as budget:
+            rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)
+            sections = write_comparison(rows, study, budget, directory)
+        case other:
+            raise TypeError(f"not a study: {other!r}")
     _write_report(plan, cases, store, sections, directory)
     say(f"{plan.name}: {directory / REPORT}")
     return Reproduced(plan, directory)
@@ -97,7 +116,7 @@ def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequ
         "commit": git_commit(),
         "robots": robots,
         "seeds": seeds,
-        "environment steps of each fine-tuning": plan.budget.steps,
+        **_budget(plan),
         "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
         "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
         "settings changed on the command line": dict(plan.overrides),
@@ -118,6 +137,12 @@ def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequ
             "runs": {run.stage.directory.name: run.settings.model_dump(mode="json") for run in runs},
         },
     )
+
+
+def _budget(plan: Plan) -> dict[str, int]:
+    if isinstance(plan.budget, StudyBudget):
+        return {"environment steps of each fine-tuning": plan.budget.steps}
+    return {"environment steps of each search": plan.budget.step_budget, "searches": plan.budget.searches}
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from afrl_ray.config import study as kinds
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.studies.collect import Findings
-from afrl_ray.studies.expand import Plan
 from afrl_ray.studies.figures import learning_curves, matrix, q_curves, score_grid, scores_against
 from afrl_ray.studies.sheet import Section, Sheet
 from afrl_ray.studies.tables import convergence_table, score_table
@@ -23,14 +22,16 @@ _WRITERS: dict[type, Callable[[Sheet, Any], list[Section]]] = {
 }
 
 
-def write_results(plan: Plan, findings: Findings, directory: Path) -> list[Section]:
+def write_results(
+    study: kinds.StudySettings, budget: kinds.StudyBudget, findings: Findings, directory: Path
+) -> list[Section]:
     """Every result of the study, in its order; also all episodes (scores.parquet) and all curves (curves.csv)."""
-    sheet = Sheet(plan, findings, directory)
+    sheet = Sheet(study, budget, findings, directory)
     with replacing(directory / "scores.parquet") as temporary:
         findings.scores.to_parquet(temporary, index=False)
     if len(findings.curves):
         sheet.write_table("curves", findings.curves)
     sections = []
-    for result in plan.study.results:
+    for result in study.results:
         sections += _WRITERS[type(result)](sheet, result)
     return sections

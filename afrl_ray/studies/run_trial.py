@@ -8,7 +8,7 @@ from afrl_ray.networks import save_policy_file
 from afrl_ray.pipeline.artifacts import recover_directory, replace_directory
 from afrl_ray.pipeline.attack import load_bank
 from afrl_ray.pipeline.data import load_data
-from afrl_ray.pipeline.pretrain import offline_networks
+from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, total_evaluations
 from afrl_ray.studies.training_run import TrainingRun
 
@@ -27,7 +27,7 @@ class RunTrial(FinetuneTrial):
             offline_networks(foundation.pretrain),
             load_bank(foundation.attack, "validation"),
             foundation.bank_client(),
-            foundation.experiment.epsilon,
+            offline_critic(foundation.pretrain),
         )
         super().setup({"experiment": config["run"]["settings"]}, inputs)
         checkpoint = recover_directory(self._run.checkpoint)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from afrl_ray.config.study import StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.panels import Panel, draw_panels
 from afrl_ray.evaluation.plots import save_figure
 from afrl_ray.evaluation.statistics import score_column
 from afrl_ray.studies.collect import Findings
-from afrl_ray.studies.expand import Plan
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Where a result is drawn: the study's plan, what was found, and the folder of its files."""
+    """Where a result is drawn: the study and its size, what was found, and the folder of its files."""
 
-    plan: Plan
+    study: StudySettings
+    budget: StudyBudget
     findings: Findings
     directory: Path
 
@@ -35,7 +36,7 @@ class Sheet:
     def final(self) -> pd.DataFrame:
         """Scores of the final policies at the end, and those of pretrained ones, with one column `score`."""
         scores = self.findings.scores
-        rows = scores[(scores["policy"] == "final") & scores["step"].isin([0, self.plan.budget.steps])]
+        rows = scores[(scores["policy"] == "final") & scores["step"].isin([0, self.budget.steps])]
         return rows.assign(score=rows[score_column(rows)])
 
     @property

@@ -21,14 +21,14 @@ from afrl_ray.studies.sheet import Section, Sheet
 def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
     """Of final policies, as the paper, and of those that validation chose."""
     sections, tables = [], []
-    averaged = sheet.plan.study.conditions
+    averaged = sheet.study.condition_names
     cells = score_cells(sheet.findings.scores, ["policy", "robot", "arm", "step"], averaged)
     sheet.write_table("table", cells)
     chosen = {"final": "Policies at the end of their training", "best": "Policies chosen by validation"}
     for kind, title in chosen.items():
         part = cells[cells["policy"] == kind]
         keys = [name for name in ("robot", "arm", "step") if name == "arm" or part[name].nunique() > 1]
-        keys = [name for name in keys if name != "step" or sheet.plan.budget.read_at]
+        keys = [name for name in keys if name != "step" or sheet.budget.read_at]
         part = part.assign(step=part["step"].map(lambda step: f"{step:,}" if step else "–"))
         errors = {label: with_error(cell["mean"], cell["se"]) for label, cell in part.iterrows()}
         means = {
@@ -36,7 +36,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
             for label, cell in part.iterrows()
         }
         table = laid_out(part, keys, errors)
-        tables.append(latex(table, f"{sheet.plan.study.title}. {title}, mean ± standard error.", len(keys)))
+        tables.append(latex(table, f"{sheet.study.title}. {title}, mean ± standard error.", len(keys)))
         sections.append(Section(f"{title}: mean ± standard error over all episodes", markdown(table, len(keys))))
         text = markdown(laid_out(part, keys, means), len(keys))
         sections.append(Section(f"{title}: interquartile mean over runs, 95 % interval", text))
@@ -94,7 +94,7 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
         table = table.drop(columns="robot")
     left = table.shape[1] - len(names)
     title = "Convergence: median over runs (each run), from validation scores smoothed over five evaluations"
-    sheet.write_text("convergence.tex", latex(table, f"{sheet.plan.study.title}. {title}.", left))
+    sheet.write_text("convergence.tex", latex(table, f"{sheet.study.title}. {title}.", left))
     sheet.write_text("convergence.md", markdown(table, left))
     return [Section(title, markdown(table, left))]
 

@@ -14,8 +14,8 @@ from ray.tune.experiment import Trial
 
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.pipeline.cluster import connect
-from afrl_ray.pipeline.finetune import _trial_resources
 from afrl_ray.pipeline.progress import Reporter, progress
+from afrl_ray.scheduling import trial_bundles
 from afrl_ray.studies.run_trial import RunTrial
 from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker
@@ -81,7 +81,7 @@ def _tuner(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return tune.Tuner(
-            tune.with_resources(RunTrial, _trial_resources(settings)),
+            tune.with_resources(RunTrial, tune.PlacementGroupFactory(trial_bundles(settings.runtime))),
             param_space={
                 "run": tune.grid_search(configs),
                 "experiment": tune.sample_from(lambda spec: spec.config["run"]["settings"]),

@@ -15,7 +15,19 @@ from afrl_ray import __version__
 from afrl_ray.cli import main
 from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, ExpertSettings, SACSettings
 
-COMMANDS = ("run", "pretrain", "attack", "finetune", "evaluate", "sweep", "train-expert", "data", "ui", "config")
+COMMANDS = (
+    "run",
+    "pretrain",
+    "attack",
+    "finetune",
+    "evaluate",
+    "sweep",
+    "reproduce",
+    "train-expert",
+    "data",
+    "ui",
+    "config",
+)
 
 
 @dataclass

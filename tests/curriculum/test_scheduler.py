@@ -148,6 +148,14 @@ def test_each_trial_moves_by_its_own_settings_and_from_its_own_state() -> None:
     assert board.states["fixed"].q == 0.3
 
 
+def test_trials_may_have_boards_of_their_own() -> None:
+    boards = {"one": Board(), "two": Board()}
+    scheduler = CurriculumScheduler(lambda trial: boards[trial.trial_id])
+    scheduler.on_trial_result(CONTROLLER, make_trial(ADAPTIVE, "two"), make_result(CurriculumState(0.0), 0.8))
+    assert not boards["one"].states
+    assert list(boards["two"].states) == ["two"]
+
+
 def test_settings_that_population_based_training_changed_count_from_the_next_result() -> None:
     board = Board()
     scheduler, trial = CurriculumScheduler(board), make_trial(ADAPTIVE)

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from afrl_ray.cli import main
+from afrl_ray.config.study import StudySettings
 from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.networks import load_policy_file
 from afrl_ray.studies.cost import Cost, works_of
@@ -27,8 +28,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
 
 
+def smoke_plan(name: str, output: Path) -> Plan:
+    return Plan(name, load_study(name), "smoke", load_scale("smoke"), output)
+
+
 def smoke_cases(name: str, output: Path) -> list[Case]:
-    return expand(Plan(name, load_study(name), "smoke", load_scale("smoke"), output))
+    return expand(smoke_plan(name, output))
 
 
 def reproduce(output: Path, *arguments: str) -> None:
@@ -62,10 +67,14 @@ def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
     for figure in shown:
         assert (directory / figure).read_bytes().startswith(b"\x89PNG")
         assert (directory / figure).with_suffix(".svg").stat().st_size > 0
+    study = load_study(name)
+    if not isinstance(study, StudySettings):
+        assert set(pd.read_csv(directory / "comparison.csv")["optimizer"]) == set(study.optimizers)
+        return
     scores = pd.read_parquet(directory / "scores.parquet")
     cases = smoke_cases(name, output)
     assert set(scores["arm"]) == {case.arm for case in cases}
-    assert set(scores["condition"]) == set(load_study(name).conditions)
+    assert set(scores["condition"]) == set(study.condition_names)
     for case in cases:
         measured = scores[(scores["arm"] == case.arm) & (scores["policy"] == "final")]
         assert set(measured["step"]) == (set(case.reads) if case.trained else {0})
@@ -74,7 +83,7 @@ def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
 
 def test_studies_share_all_that_they_can(output: Path) -> None:
     cases = [case for name in study_names() for case in smoke_cases(name, output)]
-    wanted = Cost.of(works_of(cases))
+    wanted = Cost.of(works_of([smoke_plan(name, output) for name in study_names()]))
     runs = curves(output / "stages")
     assert len(runs) == wanted.runs < sum(case.trained for case in cases)
     assert sum(run["step"] for run in runs.values()) == wanted.training_steps

@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from afrl_ray.config.study import AttackersSettings
 from afrl_ray.studies.cost import Cost, Speed, hours, works_of
-from afrl_ray.studies.expand import Plan, expand
+from afrl_ray.studies.expand import Plan
 
 MakePlan = Callable[..., Plan]
 
@@ -32,7 +34,7 @@ TUNED = 300 + 2 * OFFLINE_TEST
 
 
 def cost_of(plan: Plan) -> Cost:
-    return Cost.of(works_of(expand(plan)))
+    return Cost.of(works_of([plan]))
 
 
 def test_everything_is_counted(make_plan: MakePlan) -> None:
@@ -60,16 +62,27 @@ def test_a_longer_training_contains_a_shorter_one(make_plan: MakePlan) -> None:
         make_plan({"arms": {"a": {}}, "scales": {"tiny": {"steps": steps}}}, {"settings": SETTINGS}, seeds=1)
         for steps in (400, 800)
     )
-    cases = [*expand(short), *expand(long)]
-    assert sum(work.updates for work in works_of(cases) if work.is_run) == 800
-    for plan in (short, long):
-        object.__setattr__(plan, "overrides", {"curriculum.type": "linear"})
-    cases = [*expand(short), *expand(long)]
-    assert sum(work.updates for work in works_of(cases) if work.is_run) == 1200
+    assert sum(work.updates for work in works_of([short, long]) if work.is_run) == 800
+    linear = [replace(plan, overrides={"curriculum.type": "linear"}) for plan in (short, long)]
+    assert sum(work.updates for work in works_of(linear) if work.is_run) == 1200
 
 
 def test_hours_are_those_of_all_cores_together(make_plan: MakePlan) -> None:
-    works = works_of(expand(make_plan(scale={"settings": SETTINGS}, seeds=1)))
+    works = works_of([make_plan(scale={"settings": SETTINGS}, seeds=1)])
     speeds = {"hopper": Speed(env_steps=100.0, updates={"td3_bc": 10.0, "td3": 5.0})}
     env_steps = FOUNDATION + OFFLINE_TEST + TUNED + 400
     assert hours(works, speeds, cores=2) == pytest.approx((env_steps / 100 + 1000 / 10 + 400 / 5) / 2 / 3600)
+
+
+def test_attackers_need_a_pretrained_policy_and_their_budgets(make_plan: MakePlan) -> None:
+    study = {
+        "type": "attackers",
+        "title": "Attackers",
+        "optimizers": ["DE", "CMA"],
+        "scales": {"tiny": {"step_budget": 1000, "searches": 3, "measuring_episodes": 5, "seeds": 1}},
+    }
+    plan = make_plan(scale={"settings": SETTINGS})
+    plan = replace(plan, study=AttackersSettings.model_validate(study))
+    # 2 × 3 searches of 1000 steps; of each, 3 generations' best are measured on 5 episodes of 10
+    assert cost_of(plan) == Cost(0, 0, 1000, 500 + 200 + 6 * 1000 + 6 * 3 * 5 * 10)
+    assert cost_of(replace(plan, seeds=2)).offline_updates == 2000

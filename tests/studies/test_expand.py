@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from afrl_ray.config import ConfigError
+from afrl_ray.config.study import StudyBudget
 from afrl_ray.studies.expand import Plan, expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
 
@@ -19,8 +20,10 @@ def test_every_study_expands_at_every_scale(study: str, scale: str, tmp_path: Pa
     assert seeds == set(range(len(seeds)))
     assert len(cases) % (len(seeds) * len(robots)) == 0
     for case in cases:
-        assert case.settings.finetune.steps == plan.budget.steps == case.reads[-1]
         assert case.settings.seed == case.seed
+        if case.trained:
+            assert isinstance(plan.budget, StudyBudget)
+            assert case.settings.finetune.steps == plan.budget.steps == case.reads[-1]
         if case.match is not None:
             assert (case.match.robot, case.match.seed) == (case.robot, case.seed)
 

@@ -10,16 +10,19 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from afrl_ray.config.study import AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation import plots
-from afrl_ray.studies import sheet
+from afrl_ray.studies import attackers, sheet
 from afrl_ray.studies.collect import Findings
 from afrl_ray.studies.expand import Plan
-from afrl_ray.studies.results import write_results
+from afrl_ray.studies.results import write_results as write
+from afrl_ray.studies.sheet import Section
 
 MakePlan = Callable[..., Plan]
 CONDITIONS = ("normal", "random", "adversarial")
 ARMS = {"offline": 0, "tuned": 400}
 """Arms and the step at which they are measured."""
+BUDGET = {"step_budget": 1000, "searches": 2}
 
 
 def score_rows(
@@ -65,6 +68,12 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 def lines(figure: Figure, panel: int) -> dict[str, tuple[list[float], list[float]]]:
     drawn = figure.axes[panel].get_lines()
     return {str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
+
+
+def write_results(plan: Plan, findings: Findings, directory: Path) -> list[Section]:
+    assert isinstance(plan.study, StudySettings)
+    assert isinstance(plan.budget, StudyBudget)
+    return write(plan.study, plan.budget, findings, directory)
 
 
 def with_results(*results: dict[str, Any], **study: Any) -> dict[str, Any]:
@@ -211,3 +220,36 @@ def test_figures_are_rendered_as_png_and_svg(make_plan: MakePlan, tmp_path: Path
     write_results(make_plan(with_results({"type": "matrix"})), Findings(score_rows(ARMS), pd.DataFrame()), tmp_path)
     assert (tmp_path / "matrix.png").read_bytes().startswith(b"\x89PNG")
     assert "tested under" in (tmp_path / "matrix.svg").read_text()
+
+
+def test_a_condition_that_few_arms_were_validated_under_has_their_lines_alone(
+    make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]
+) -> None:
+    plan = make_plan(with_results({"type": "curves"}, conditions=["normal", "pgd"]))
+    curves = curve_rows(["static", "stepwise"])
+    curves.loc[curves["arm"] == "stepwise", "pgd"] = 5.0
+    write_results(plan, Findings(score_rows(ARMS), curves), tmp_path)
+    assert lines(figures["learning_curves.png"], 1) == {"stepwise": ([0, 200, 400], [5, 5, 5])}
+
+
+def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(attackers, "save_figure", lambda figure, path: drawn.__setitem__(path.name, figure))
+    study = AttackersSettings.model_validate(
+        {"type": "attackers", "title": "Attackers", "optimizers": ["DE", "CMA"], "scales": {"tiny": BUDGET}}
+    )
+    rows = [
+        {"optimizer": optimizer, "seed": seed, "generation": k, "environment_steps": 400 * k, "fitness": 0.0}
+        | {"return": first - 10 * k + seed, "delta": [0.1], "robot": "hopper", "run": 0}
+        for optimizer, first in (("DE", 100), ("CMA", 200))
+        for seed in (0, 2)
+        for k in (1, 2)
+    ]
+    sections = attackers.write_comparison(pd.DataFrame(rows), study, study.scales["tiny"], tmp_path)
+    # at 1000 steps both generations are known: 80 and 82 for DE, so 81 ± 1
+    assert "| hopper | DE | 81.0 ± 1.0 | 2 |" in sections[0].text
+    steps, returns = lines(drawn["attackers.png"], 0)["CMA"]
+    assert (steps[0], steps[-1]) == (400, 1000)
+    assert (returns[0], returns[-1]) == (191, 181)
+    assert (tmp_path / "table.tex").exists()
+    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 8

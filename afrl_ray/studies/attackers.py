@@ -1,0 +1,112 @@
+"""A study of attackers: which optimizer finds the worst faults of pretrained policies for how many steps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from afrl_ray.attacks.compare import compare_attackers, lowest_returns
+from afrl_ray.config.study import AttackersBudget, AttackersSettings
+from afrl_ray.evaluation.files import replacing
+from afrl_ray.evaluation.panels import Band, LinePanel, Panel, draw_panels
+from afrl_ray.evaluation.plots import save_figure
+from afrl_ray.evaluation.study_tables import latex, markdown, with_error
+from afrl_ray.perturbations import Body, make_fault
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.progress import progress
+from afrl_ray.rollouts import DistributedRollouts
+from afrl_ray.seeding import derive_seed
+from afrl_ray.studies.expand import Case
+from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.sheet import Section
+
+_POINTS = 25
+"""Of each curve."""
+_FILE = "comparison.parquet"
+_TITLE = "Lowest return found against environment steps, mean and standard error over searches"
+
+
+def compare(case: Case, study: AttackersSettings, budget: AttackersBudget, store: Path) -> pd.DataFrame:
+    """Rows of `compare_attackers` against the case's pretrained policy, with robot and run; kept once made.
+
+    Raises:
+        ValueError: an optimizer that nevergrad does not know.
+    """
+    foundation = Foundation(case.settings, store)
+    stage = _stage(foundation, study, budget)
+    if not stage.finished():
+        _compare(foundation, study, budget, stage)
+    return pd.read_parquet(stage.directory / _FILE).assign(robot=case.robot, run=case.seed)
+
+
+def write_comparison(
+    rows: pd.DataFrame, study: AttackersSettings, budget: AttackersBudget, directory: Path
+) -> list[Section]:
+    """Figure and table of the lowest return that each optimizer had found, and all rows (comparison.csv)."""
+    steps = np.linspace(0, budget.step_budget, _POINTS + 1)[1:].tolist()
+    panels: list[Panel] = []
+    tables = []
+    for robot, part in rows.groupby("robot", sort=False):
+        lowest = lowest_returns(part, steps)
+        bands = {
+            str(name): Band(*(own[column].to_numpy(dtype=np.float64) for column in ("environment_steps", "mean", "se")))
+            for name, own in lowest.groupby("optimizer", sort=False)
+        }
+        panels.append(LinePanel(str(robot), "Environment steps", "Lowest return found", bands, steps=True))
+        tables.append(lowest[lowest["environment_steps"] == steps[-1]].assign(robot=robot))
+    figure = draw_panels([panels], _TITLE)
+    for suffix in ("png", "svg"):
+        save_figure(figure, directory / f"attackers.{suffix}")
+    with replacing(directory / "comparison.csv") as temporary:
+        rows.drop(columns="delta").to_csv(temporary, index=False)
+    table = _table(pd.concat(tables, ignore_index=True))
+    title = f"Lowest return found with {budget.step_budget:,} environment steps, mean ± standard error over searches"
+    for name, text in (("table.md", markdown(table, 2)), ("table.tex", latex(table, f"{study.title}. {title}.", 2))):
+        with replacing(directory / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [Section(title, markdown(table, 2)), Section(_TITLE, f"![{_TITLE}](attackers.png)\n")]
+
+
+def _table(lowest: pd.DataFrame) -> pd.DataFrame:
+    returns = [with_error(row.mean, row.se) for row in lowest[["mean", "se"]].itertuples(index=False)]
+    columns = {"robot": lowest["robot"], "optimizer": lowest["optimizer"], "return": returns, "searches": lowest["n"]}
+    return pd.DataFrame(columns)
+
+
+def _stage(foundation: Foundation, study: AttackersSettings, budget: AttackersBudget) -> Stage:
+    experiment = foundation.experiment
+    return experiment.stage(
+        "attackers",
+        {"attack"},
+        {"pretrain": foundation.pretrain.key},
+        fault=experiment.fault.model_dump(mode="json"),
+        optimizers=list(study.optimizers),
+        step_budget=budget.step_budget,
+        searches=budget.searches,
+        measuring_episodes=budget.measuring_episodes,
+    )
+
+
+def _compare(foundation: Foundation, study: AttackersSettings, budget: AttackersBudget, stage: Stage) -> None:
+    experiment, settings = foundation.experiment, foundation.settings
+    stage.begin()
+    connect(settings.runtime)
+    policy, runtime = foundation.policy(), settings.runtime
+    seeds: Sequence[int] = [derive_seed(settings.seed, "attackers", search) for search in range(budget.searches)]
+    with progress("attackers", len(study.optimizers), "optimizers") as report:
+        rows = compare_attackers(
+            DistributedRollouts(policy, settings.environment, runtime.attack_workers, runtime.resources.evaluation),
+            make_fault(experiment.fault, Body.of(policy)),
+            settings.attack,
+            longest_episode=settings.environment.max_episode_steps,
+            step_budget=budget.step_budget,
+            seeds=seeds,
+            optimizers=study.optimizers,
+            measuring_episodes=budget.measuring_episodes,
+            progress=report,
+        )
+    with replacing(stage.directory / _FILE) as temporary:
+        rows.to_parquet(temporary, index=False)
+    stage.finish({"rows": len(rows)}, settings.seed)

@@ -1,0 +1,98 @@
+"""afrl reproduce, with the studies replaced by a recorder: nothing is trained."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from afrl_ray.cli import main
+from afrl_ray.studies.cost import Speed
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """The plans of all commands; their reports say only whose they are."""
+    recorded: list[Any] = []
+
+    def reproduce(plans: list[Any]) -> list[Any]:
+        recorded.extend(plans)
+        report = tmp_path / "report.md"
+        report.write_text("# Report")
+        return [SimpleNamespace(plan=plan, directory=tmp_path, report=report) for plan in plans]
+
+    module = ModuleType("afrl_ray.studies.reproduce")
+    module.reproduce = reproduce  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return recorded
+
+
+def test_studies_are_planned_as_the_command_says(plans: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "table2 fig5 --scale small --robot halfcheetah ant --seeds 1 --output here finetune.num_envs=2"
+    assert main(["reproduce", *arguments.split(), "seed=5"]) == 0
+    table2, fig5 = plans
+    assert (table2.name, fig5.name) == ("table2", "fig5")
+    assert (table2.scale_name, table2.robots, table2.seeds) == ("small", ("halfcheetah", "ant"), 1)
+    assert table2.output == Path("here").absolute()
+    assert table2.overrides == {"finetune.num_envs": 2, "seed": 5}
+    assert capsys.readouterr().out == "# Report\n# Report\n"
+
+
+def test_the_default_folder_and_json(plans: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["reproduce", "runtime.trials_at_once=1", "fig5", "--scale", "smoke", "--json"]) == 0
+    assert plans[0].output == Path("runs/studies").absolute()
+    assert plans[0].robots == ()
+    assert json.loads(capsys.readouterr().out) == {"fig5": str(tmp_path)}
+
+
+def test_all_studies(plans: list[Any]) -> None:
+    assert main(["reproduce", "all", "--scale", "smoke"]) == 0
+    assert [plan.name for plan in plans][:4] == ["table1", "table2", "table3", "table4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("table1", "say how large: add --scale smoke, small or paper"),
+        ("table9 --scale smoke", "there is no study 'table9'"),
+        ("table1 --scale huge", "there is no scale 'huge'"),
+        ("table1 --scale smoke --seeds 0", "--seeds is 0; write 1 or more"),
+        ("table1 --scale smoke --robot horse", "horse is no robot; write one of hopper"),
+        ("table1 --scale smoke finetune.stepz=1", "finetune.stepz is not a setting; did you mean finetune.steps?"),
+        ("seed=1 --scale smoke", "name a study, or list"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: str, message: str, plans: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *arguments.split()]) == 2
+    error = capsys.readouterr().err
+    assert message in error.splitlines()[0]
+    assert not plans
+
+
+def test_the_list_tells_what_each_study_costs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("afrl_ray.studies.speed")
+    updates = dict.fromkeys(("td3", "td3_bc", "sac", "iql"), 100.0)
+    speeds = {"hopper": Speed(env_steps=10_000.0, updates=updates)}
+    module.measure_speeds = lambda _works: speeds  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert main(["reproduce", "list", "--scale", "smoke", "--json"]) == 0
+    rows = {row["study"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["fig5"]["runs"] == 3
+    assert rows["fig5"]["training_steps"] == 1200
+    assert rows["fig5"]["robots"] == ["hopper"]
+    shared = rows["all of them"]
+    assert rows["table1"]["runs"] < shared["runs"] < sum(row["runs"] for row in rows.values()) - shared["runs"]
+    assert rows["fig5"]["hours"] >= 0
+
+    assert main(["reproduce", "list", "--scale", "smoke"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0].split()[:4] == ["scale", "study", "robots", "seeds"]
+    assert any(line.startswith("smoke  fig5") for line in printed.out.splitlines())
+    assert "hopper: 10,000 environment steps/s; updates/s: td3 100" in printed.err
+    assert "measured just now" in printed.err

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from afrl_ray.config import ExperimentSettings, with_settings
+from afrl_ray.pipeline.experiment import Experiment
+
+
+def test_stages_stand_in_the_experiment_s_folder_or_under_their_keys_in_a_store(tmp_path: Path) -> None:
+    settings = ExperimentSettings(output=tmp_path / "run")
+    own = Experiment(settings).stage("data", {"data"}, {})
+    shared = Experiment(settings, tmp_path / "store").stage("data", {"data"}, {})
+    assert own.key == shared.key
+    assert own.directory == tmp_path / "run" / "data"
+    assert shared.directory == tmp_path / "store" / f"data-{own.key[:16]}"
+
+
+def test_experiments_share_a_stage_exactly_where_it_is_the_same(tmp_path: Path) -> None:
+    first = Experiment(ExperimentSettings(output=tmp_path / "one"), tmp_path)
+    longer = Experiment(
+        with_settings(
+            first.settings, {"finetune.steps": 5, "finetune.evaluation_interval": 5, "finetune.checkpoint_interval": 5}
+        ),
+        tmp_path,
+    )
+    other = Experiment(with_settings(first.settings, {"seed": 1}), tmp_path)
+    stages = [experiment.stage("data", {"data"}, {}).directory for experiment in (first, longer, other)]
+    assert stages[0] == stages[1] != stages[2]
