@@ -14,6 +14,7 @@ RESULT_METRICS: dict[tuple[str, ...], str] = {
     ("score", "normal"): "score/normal",
     ("score", "random"): "score/random",
     ("score", "adversarial"): "score/adversarial",
+    ("score", "pgd"): "score/pgd",
     ("score", "mean"): "score/mean",
     ("best_score",): "score/best",
     ("best_env_steps",): "score/best_env_steps",

@@ -11,7 +11,7 @@ def test_a_trial_s_result_becomes_named_metrics() -> None:
         "env_steps": 5000,
         "q": np.float32(0.25),
         "smoothed_score": 0.4,
-        "score": {"normal": 100.0, "random": 80.0, "adversarial": 60.0, "mean": 80.0},
+        "score": {"normal": 100.0, "random": 80.0, "adversarial": 60.0, "pgd": 50.0, "mean": 80.0},
         "critic_loss": math.nan,
         "actor_loss": None,
         "config": {"experiment": {}},
@@ -23,6 +23,7 @@ def test_a_trial_s_result_becomes_named_metrics() -> None:
         "score/normal": 100.0,
         "score/random": 80.0,
         "score/adversarial": 60.0,
+        "score/pgd": 50.0,
         "score/mean": 80.0,
     }
 
