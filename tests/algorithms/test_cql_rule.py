@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -51,6 +52,7 @@ def test_the_critics_follow_the_equations(make_rule: Any, make_batch: Any) -> No
     assert_close(metrics["conservative_gap"], torch.stack(gaps).mean())
 
 
+@pytest.mark.slow
 def test_the_weight_decides_how_far_other_actions_are_pushed_down(make_rule: Any, make_batch: Any) -> None:
     """How much the data's action is valued above random ones, though all of them are rewarded alike."""
     preferences = []
@@ -97,6 +99,7 @@ def test_the_actor_clones_at_first_and_climbs_the_critics_afterwards(make_rule: 
         assert_close(loss, (0.3 * log_probs - reward).mean())
 
 
+@pytest.mark.slow
 def test_a_cloning_actor_comes_to_do_what_the_data_do(make_rule: Any, make_batch: Any) -> None:
     settings = CQLSettings(actor_learning_rate=0.01, initial_temperature=0.01, num_actions=1)
     rule, module = make_rule(settings, (32, 32))
@@ -104,3 +107,32 @@ def test_a_cloning_actor_comes_to_do_what_the_data_do(make_rule: Any, make_batch
     for index in range(1, 300):
         rule.update(make_batch(settings, index, **columns), index)
     np.testing.assert_allclose(module.policy.act(np.zeros((1, 4), np.float32))[0], [1.5, 0.2], atol=0.1)
+
+
+@pytest.mark.slow
+def test_following_the_critics_it_takes_the_better_of_the_datas_actions_and_no_other(
+    make_rule: Any, make_batch: Any
+) -> None:
+    """Half of the data does (−1, 0.5) for nothing, half (1, 0.5) for a reward of 1; nobody has tried the rest."""
+    settings = CQLSettings(
+        cloning_updates=0,
+        num_actions=4,
+        min_q_weight=1.0,
+        initial_temperature=0.05,
+        actor_learning_rate=0.01,
+        critic_learning_rate=0.01,
+        temperature_learning_rate=0.01,
+        target_entropy=-4.0,
+        tau=0.1,
+    )
+    rule, module = make_rule(settings, (32, 32))
+    good = (torch.arange(16) % 2).float()
+    columns = {
+        "observations": torch.zeros(16, 4),
+        "actions": torch.stack([2.0 * good - 1.0, torch.full((16,), 0.5)], dim=1),
+        "rewards": good,
+        "terminations": torch.ones(16),
+    }
+    for index in range(1, 500):
+        rule.update(make_batch(settings, index, **columns), index)
+    np.testing.assert_allclose(module.policy.act(np.zeros((1, 4), np.float32))[0], [1.0, 0.5], atol=0.25)

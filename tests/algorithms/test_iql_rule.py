@@ -56,6 +56,7 @@ def test_targets_move_by_tau_after_the_critics(make_rule: Any, make_batch: Any, 
         assert_close(after[name], before[name] + 0.25 * (after[name.removeprefix("target_")] - before[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("temperature", "expected"), [(0.0, 0.5), (10.0, 1.0)])
 def test_the_actor_prefers_the_better_of_the_datas_actions(
     temperature: float, expected: float, make_rule: Any, make_batch: Any

@@ -108,6 +108,7 @@ def test_the_average_policy_follows_the_actor_and_is_what_is_evaluated(make_rule
     np.testing.assert_array_equal(module.evaluation_policy().act(observations.numpy()), expected.numpy())
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_action_of_a_bandit(make_rule: Any, make_batch: Any) -> None:
     """Every episode is one step long and rewards closeness to (1, 0.25)."""
     settings = SACSettings(
