@@ -150,10 +150,7 @@ def test_two_commands_cannot_work_in_one_folder(output: Path, capsys: pytest.Cap
     assert "another afrl reproduce is at work" in capsys.readouterr().err
 
 
-def test_robots_without_an_expert_are_refused_in_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("afrl_ray.datasets.generated.resources.files", lambda _package: tmp_path)
+def test_robots_without_an_expert_are_refused_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["reproduce", "fig5", "--scale", "smoke", "--robot", "ant", "--output", str(tmp_path / "o")]) == 2
     assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
 
