@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Whether this container's Ray node is well: its own answer, which needs no token."""
+"""Whether this container's Ray node is well, on the head its state too: its own answer, which needs no token."""
 
 import sys
 import urllib.error
 import urllib.request
 
-URL = "http://127.0.0.1:52365/api/local_raylet_healthz"
+URL = "http://127.0.0.1:52365/api/healthz"
 
 try:
     urllib.request.urlopen(URL, timeout=4).close()

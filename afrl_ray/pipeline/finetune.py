@@ -15,7 +15,7 @@ from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline.artifacts import Stage, read_json
+from afrl_ray.pipeline.artifacts import Stage, content_key, read_json
 from afrl_ray.pipeline.attack import load_bank
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
@@ -67,7 +67,9 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
         return stage
     stage.begin()
     connect(settings.runtime)
-    client = BankClient(f"afrl-bank-{stage.key[:16]}", load_bank(attack, "training"))
+    # one for each folder: on a shared cluster somebody else may run the same settings
+    identity = content_key([stage.key, str(stage.directory)])
+    client = BankClient(f"afrl-bank-{identity[:16]}", load_bank(attack, "training"))
     inputs = TrialInputs(
         transitions, offline_networks(pretrain), load_bank(attack, "validation"), client, offline_critic(pretrain)
     )
