@@ -61,6 +61,7 @@ def adam(parameters: Iterable[Tensor], learning_rate: float) -> torch.optim.Opti
 def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     """One step of `optimizer`; gradients are computed for its own parameters only."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    optimizer.zero_grad(set_to_none=True)
+    for parameter in parameters:
+        parameter.grad = None  # zero_grad takes ten times as long
     loss.backward(inputs=parameters)
     optimizer.step()

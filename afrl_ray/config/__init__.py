@@ -23,6 +23,7 @@ from afrl_ray.config.perturbation import AttackSettings, Condition, Perturbation
 from afrl_ray.config.resources import ResourceRequest, ResourceSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
+from afrl_ray.config.trial import trial_experiment
 
 __all__ = [
     "FAULTS",
@@ -68,5 +69,6 @@ __all__ = [
     "load_experiment",
     "load_settings",
     "settings_fingerprint",
+    "trial_experiment",
     "with_settings",
 ]

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from afrl_ray.config import CurriculumSettings
+from afrl_ray.config import CurriculumSettings, trial_experiment
 from afrl_ray.curriculum.schedules import CurriculumState, next_state
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
 
     A result must carry `curriculum` ({q, average, evaluations}, the state it was made under; Tune hands it over
     flattened), `curriculum_score` (S_k) and `total_evaluations` (K); the settings are
-    `trial.config["experiment"]["curriculum"]`. No state is kept here: it travels in results and in the trial's
+    those of `trial_experiment(trial.config)`. No state is kept here: it travels in results and in the trial's
     checkpoints, so that a restored, cloned or restarted trial goes on from its own.
 
     A board that cannot be reached never ends the sweep: q stays, and a warning is logged. q is set before `base` is
@@ -58,7 +58,7 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
 
     def _advance(self, trial: Trial, result: Mapping[str, Any]) -> None:
         try:
-            settings = _SETTINGS.validate_python(trial.config["experiment"]["curriculum"])
+            settings = _SETTINGS.validate_python(trial_experiment(trial.config)["curriculum"])
             state = CurriculumState(**{name: result[f"curriculum/{name}"] for name in _STATE_FIELDS})
             following = next_state(settings, state, result["curriculum_score"], result["total_evaluations"])
             self._board_of(trial).set_state(trial.trial_id, following)

@@ -84,7 +84,7 @@ class Cluster:
 
         with one_line(self.url):
             nodes = list_nodes(self.url, filters=[("state", "=", "ALIVE")], limit=_MOST_NODES)
-        return [dict(node.resources_total) for node in nodes]
+        return [dict(node.resources_total) for node in sorted(nodes, key=lambda node: node.node_ip)]
 
     def jobs(self) -> list[Job]:
         """The jobs that `afrl` submitted, the latest submission last."""

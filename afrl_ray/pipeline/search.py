@@ -5,8 +5,7 @@ from typing import Any
 
 from ray import tune
 
-from afrl_ray.config import ExperimentSettings
-from afrl_ray.config.loading import with_settings
+from afrl_ray.config import ExperimentSettings, trial_experiment
 from afrl_ray.config.search import Choice, LogUniform, Uniform
 
 
@@ -23,21 +22,15 @@ def trial_count(settings: ExperimentSettings) -> int:
 
 
 def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
-    """Tune's view of the search: `varied`, the searched settings by dotted name, and `experiment`, what follows.
+    """Tune's view of the search: `varied`, the searched settings by dotted name, and `base`, all the others.
 
-    The resolved experiment is made after Tune has chosen: a section that is searched as a whole, or a `type`, brings
-    the defaults that belong to it.
+    `trial_experiment` puts them together.
     """
     dimensions = settings.search.space if settings.search else {}
     grid = settings.search is not None and settings.search.method == "grid"
-    base = settings.model_copy(update={"search": None})
-
-    def resolve(spec: Any) -> dict[str, Any]:
-        return with_settings(base, spec.config.get("varied", {})).model_dump(mode="json")
-
     return {
         "varied": {name: _tune_dimension(dimension, grid) for name, dimension in dimensions.items()},
-        "experiment": tune.sample_from(resolve),
+        "base": settings.model_copy(update={"search": None}).model_dump(mode="json"),
     }
 
 
@@ -65,7 +58,7 @@ def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
 
 def readable_name(config: Mapping[str, Any]) -> str:
     """`trial_name` of a Tune trial's config."""
-    return trial_name(config["experiment"], config["varied"])
+    return trial_name(trial_experiment(config), config["varied"])
 
 
 def file_name(name: str) -> str:

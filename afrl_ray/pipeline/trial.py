@@ -14,7 +14,7 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EPISODE_RETURN_MEAN, LEA
 
 from afrl_ray.algorithms import OffPolicyConfig, algorithm_config, hand_over
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
-from afrl_ray.config import ExperimentSettings
+from afrl_ray.config import ExperimentSettings, trial_experiment
 from afrl_ray.curriculum.schedules import CurriculumState, initial_state
 from afrl_ray.datasets import Transitions
 from afrl_ray.envs import find_robot
@@ -52,11 +52,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
     """Tune trial whose every step is: train for one interval, evaluate, report.
 
     The first step reports the start itself, at 0 environment steps: the hand-over, or fresh networks.
-    `config["experiment"]` is the trial's whole resolved experiment.
+    `trial_experiment(config)` is the trial's whole experiment.
     """
 
     def setup(self, config: dict[str, Any], inputs: TrialInputs) -> None:  # type: ignore[override]
-        self._settings = ExperimentSettings.model_validate(config["experiment"])
+        self._settings = ExperimentSettings.model_validate(trial_experiment(config))
         self._inputs = inputs
         self._robot = find_robot(self._settings.environment.id)
         perturbation = self._settings.perturbation

@@ -8,6 +8,7 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from afrl_ray.config import trial_experiment
 from afrl_ray.tracking.connection import logger
 from afrl_ray.tracking.names import result_metrics
 from afrl_ray.tracking.run import RunStatus, TrackedRun
@@ -41,7 +42,7 @@ class MLflowTrialCallback(Callback):
         with self._surviving():
             run = self._run(trial)
             run.begin()
-            run.log_parameters(trial.config.get("experiment", {}))
+            run.log_parameters(trial_experiment(trial.config))
             run.set_tags({"afrl.trial": trial.trial_id, **{f"varied.{k}": v for k, v in _varied(trial).items()}})
 
     def on_trial_result(

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from ray.tune.search.variant_generator import generate_variants
 
-from afrl_ray.config import ExperimentSettings, SearchSettings
+from afrl_ray.config import ExperimentSettings, SearchSettings, trial_experiment
 from afrl_ray.config.loading import with_settings
 from afrl_ray.pipeline.search import file_name, parameter_space, trial_count, trial_name, unique_name
 
@@ -23,7 +23,7 @@ def trials(settings: ExperimentSettings, seed: int = 0) -> list[dict[str, Any]]:
     for _ in range(settings.search.samples if settings.search else 1):
         variants += [config for _, config in generate_variants(parameter_space(settings), random_state=seed)]
         seed += 1
-    return variants
+    return [{"varied": variant["varied"], "experiment": trial_experiment(variant)} for variant in variants]
 
 
 def test_no_search_is_one_trial_of_the_experiment_itself() -> None:

@@ -106,23 +106,28 @@ def test_a_second_call_keeps_everything(finished: tuple[Path, dict[str, Any]]) -
     assert mlflow_runs(output) == before
 
 
+@pytest.mark.parametrize("at_once", [2, 1], ids=["all trials begun", "one trial not begun"])
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+    at_once: int, finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     reference, _ = finished
     output = tmp_path / "run"
+    sweep = command("sweep", SMOKE, f"output={output}", f"runtime.trials_at_once={at_once}")
     process = subprocess.Popen(
-        command("sweep", SMOKE, f"output={output}"),
+        sweep,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) >= 3, process)
+        _wait_for(
+            lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) > at_once, process
+        )
     finally:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    run("sweep", SMOKE, f"output={output}")
+    assert len(list(output.glob("finetune/tune/trial_*"))) == at_once
+    run(*sweep[3:])
 
     assert [trial["curve"] for trial in checkpoints(output)] == [trial["curve"] for trial in checkpoints(reference)]
     assert replay_rows(output) == replay_rows(reference) == [20_000 + 2_000] * 2
