@@ -5,7 +5,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --constraint constraints.txt
-TRAINING_BENCHMARKS := online_td3 offline_td3_bc two_trials
+BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation
 
 .PHONY: help demo smoke test lint bench install dev constraints clean
 
@@ -14,7 +14,7 @@ help:
 	@echo "make smoke        every stage in a few minutes, with budgets too small to learn anything"
 	@echo "make test         all tests, the slow ones included"
 	@echo "make lint         ruff, mypy and the import layers"
-	@echo "make bench        speed of training, side by side with its peers"
+	@echo "make bench        speed, side by side with peers"
 	@echo "make install      only the environment; make dev adds the development tools"
 	@echo "make constraints  resolve constraints.txt anew (needs uv)"
 	@echo "make clean        remove $(VENV) and the tools' caches; runs/ stays"
@@ -36,7 +36,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-bench
-	for name in $(TRAINING_BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 install: $(VENV)/.installed
 
