@@ -115,6 +115,7 @@ def report(
             "variants": {variant.removeprefix("ours "): figures[variant] for variant in variants},
             "peers": {peer: figures[peer] for peer in peers},
             "ratios": {**ratios, **(extra_ratios or {})},
+            "rates": rates,
             "repeats": arguments.repeats,
             "threads": dict(threads),
             "unit": unit,
