@@ -16,6 +16,7 @@ from training import (
     BATCH_SIZE,
     HIDDEN_SIZES,
     Advance,
+    advancing,
     is_installed,
     mixed_precision_pays,
     mixed_ratios,
@@ -61,14 +62,7 @@ def ours(mixed_precision: Literal["on", "off"], threads: int) -> Advance:
     columns = random_columns()
     algorithm.set_observation_statistics(*observation_statistics(columns["observations"]))
     algorithm.load_transitions(columns)
-
-    def advance(updates: int) -> int:
-        before = algorithm.step_count
-        while algorithm.step_count < before + updates:
-            algorithm.train()
-        return algorithm.step_count - before
-
-    return advance
+    return advancing(algorithm)
 
 
 def bare_torch() -> Advance:

@@ -17,6 +17,7 @@ from training import (
     BATCH_SIZE,
     HIDDEN_SIZES,
     Advance,
+    advancing,
     is_installed,
     mixed_precision_pays,
     mixed_ratios,
@@ -49,14 +50,7 @@ def ours(mixed_precision: Literal["on", "off"], threads: int) -> Advance:
         .debugging(seed=0, log_level="ERROR")
         .build_algo()
     )
-
-    def advance(steps: int) -> int:
-        before = algorithm.env_steps
-        while algorithm.env_steps < before + steps:
-            algorithm.train()
-        return algorithm.env_steps - before
-
-    return advance
+    return advancing(algorithm)
 
 
 def bare_torch() -> Advance:

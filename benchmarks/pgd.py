@@ -7,7 +7,7 @@ q = 1 on Hopper-v4, as fine-tuning runs them. The wanted ratio is at least one h
 import argparse
 
 from side_by_side import measure, report
-from training import BATCH_SIZE, HIDDEN_SIZES, Advance, paced, start_ray, training_parser
+from training import BATCH_SIZE, HIDDEN_SIZES, Advance, advancing, paced, start_ray, training_parser
 
 EPSILON = 0.3
 
@@ -38,14 +38,7 @@ def training(condition: str, pgd_steps: int) -> Advance:
         .debugging(seed=0, log_level="ERROR")
         .build_algo()
     )
-
-    def advance(steps: int) -> int:
-        before = algorithm.env_steps
-        while algorithm.env_steps < before + steps:
-            algorithm.train()
-        return algorithm.env_steps - before
-
-    return advance
+    return advancing(algorithm)
 
 
 def main(arguments: argparse.Namespace) -> None:

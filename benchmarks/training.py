@@ -59,6 +59,18 @@ def paced(advance: Advance, *, warm_up: int, arguments: argparse.Namespace) -> C
     return contestant
 
 
+def advancing(algorithm: Any) -> Advance:
+    """One of our RLlib Algorithms, by its own `train()`."""
+
+    def advance(steps: int) -> int:
+        before = algorithm.step_count
+        while algorithm.step_count < before + steps:
+            algorithm.train()
+        return int(algorithm.step_count - before)
+
+    return advance
+
+
 def mixed_precision_pays() -> bool:
     """Whether there are bfloat16 instructions here; without them `mixed` is left out, with a word on it."""
     pays = has_bfloat16_instructions(torch.device("cpu"))

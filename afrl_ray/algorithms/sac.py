@@ -5,7 +5,7 @@ from torch import Tensor
 
 from afrl_ray.algorithms.off_policy import OffPolicyAlgorithm, OffPolicyConfig
 from afrl_ray.algorithms.rl_module import ActorCriticModule
-from afrl_ray.algorithms.update_rule import Batch, Polyak, adam, minimize
+from afrl_ray.algorithms.update_rule import Batch, Polyak, adam, minimize, policy_average
 from afrl_ray.config import CQLSettings, SACSettings
 from afrl_ray.losses import sac, td3
 
@@ -83,11 +83,7 @@ class SACRule(SoftActorCriticRule):
         self, module: ActorCriticModule, settings: SACSettings, optimizers: dict[str, torch.optim.Optimizer]
     ) -> None:
         super().__init__(module, settings, optimizers)
-        self._move_average = (
-            Polyak(module.average_actor.parameters(), self._actor.parameters(), 1.0 - settings.policy_average_decay)
-            if module.keeps_average
-            else None
-        )
+        self._move_average = policy_average(module, settings.policy_average_decay)
 
     @property
     def _critic_only_updates(self) -> int:
@@ -112,8 +108,7 @@ class SACRule(SoftActorCriticRule):
 
     def _update_actor(self, batch: Batch, update_index: int) -> dict[str, Tensor]:
         metrics = super()._update_actor(batch, update_index)
-        if self._move_average:
-            self._move_average()
+        self._move_average()
         return metrics
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from afrl_ray.algorithms.off_policy import OffPolicyAlgorithm, OffPolicyConfig
 from afrl_ray.algorithms.rl_module import ActorCriticModule
-from afrl_ray.algorithms.update_rule import Batch, Polyak, adam, minimize
+from afrl_ray.algorithms.update_rule import Batch, Polyak, adam, minimize, policy_average
 from afrl_ray.config import TD3BCSettings, TD3Settings
 from afrl_ray.losses import td3, td3_bc
 
@@ -97,11 +97,7 @@ class TD3Rule(TwinDelayedRule):
         self, module: ActorCriticModule, settings: TD3Settings, optimizers: dict[str, torch.optim.Optimizer]
     ) -> None:
         super().__init__(module, settings, optimizers)
-        self._move_average = (
-            Polyak(module.average_actor.parameters(), self._actor.parameters(), 1.0 - settings.policy_average_decay)
-            if module.keeps_average
-            else None
-        )
+        self._move_average = policy_average(module, settings.policy_average_decay)
 
     @property
     def _critic_only_updates(self) -> int:
@@ -109,8 +105,7 @@ class TD3Rule(TwinDelayedRule):
 
     def _update_actor(self, batch: Batch) -> Tensor:
         loss = super()._update_actor(batch)
-        if self._move_average:
-            self._move_average()
+        self._move_average()
         return loss
 
     def _actor_loss(self, q_values: Tensor, policy_actions: Tensor, batch: Batch) -> td3.ActorLoss:

@@ -1,6 +1,6 @@
 """What one gradient step is, apart from where its data comes from."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +52,13 @@ class Polyak:
 
     def __call__(self) -> None:
         self._move(self._targets, self._sources, None)
+
+
+def policy_average(module: ActorCriticModule, decay: float) -> Callable[[], None]:
+    """Moves the module's slow average of the actor once; does nothing where none is kept."""
+    if not module.keeps_average:
+        return lambda: None
+    return Polyak(module.average_actor.parameters(), module.policy.actor.parameters(), 1.0 - decay)
 
 
 def adam(parameters: Iterable[Tensor], learning_rate: float) -> torch.optim.Optimizer:
