@@ -5,12 +5,16 @@ import os
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 import ray
 
 from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
 from afrl_ray.scheduling import demands, refusal
+
+_STARTS = 4
+"""Attempts at starting Ray on this machine."""
 
 
 def cluster_address(runtime: RuntimeSettings) -> str | None:
@@ -23,6 +27,7 @@ def connect(runtime: RuntimeSettings) -> None:
 
     Raises:
         ConnectionError: there is no cluster at `runtime.address`.
+        TimeoutError: Ray could not be started on this machine.
         ValueError: it is the address of a dashboard, or this machine could never give what the settings reserve.
     """
     address = cluster_address(runtime)
@@ -39,10 +44,25 @@ def connect(runtime: RuntimeSettings) -> None:
     if address:
         ray.init(address=address, **quiet)
     else:
-        ray.init(include_dashboard=False, **quiet)
+        _start_here(include_dashboard=False, **quiet)
         _refuse_the_impossible(runtime)
     quiet_ray()
     _take_sigterm_for_ctrl_c()
+
+
+def _start_here(**options: Any) -> None:
+    """A Ray of this process's own. It gives up after half a minute, which a busy machine may take to start it."""
+    for attempt in range(_STARTS):
+        try:
+            ray.init(**options)
+        except Exception as error:  # Ray raises no class of its own
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise TimeoutError(f"Ray did not start within {_STARTS} attempts: this machine is too busy") from error
+        else:
+            return
 
 
 def quiet_ray() -> None:

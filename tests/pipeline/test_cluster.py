@@ -3,14 +3,35 @@ import signal
 import threading
 
 import pytest
+import ray
 
 from afrl_ray.config import RuntimeSettings
-from afrl_ray.pipeline.cluster import _take_sigterm_for_ctrl_c, connect
+from afrl_ray.pipeline.cluster import _start_here, _take_sigterm_for_ctrl_c, connect
 
 
 def test_a_dashboard_cannot_be_joined() -> None:
     with pytest.raises(ValueError, match="http://head:8265 takes jobs: write afrl submit CONFIG --address http://head"):
         connect(RuntimeSettings(address="http://head:8265"))
+
+
+def test_a_start_that_times_out_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Exception | None] = [Exception("The current node timed out during startup."), None]
+
+    def init(**_: object) -> None:
+        if (outcome := outcomes.pop(0)) is not None:
+            raise outcome
+
+    monkeypatch.setattr(ray, "init", init)
+    _start_here()
+    assert outcomes == []
+
+    outcomes += [Exception("The current node timed out during startup.")] * 4
+    with pytest.raises(TimeoutError, match="Ray did not start within 4 attempts: this machine is too busy"):
+        _start_here()
+
+    outcomes += [Exception("no room")]
+    with pytest.raises(Exception, match="no room"):
+        _start_here()
 
 
 @pytest.fixture
