@@ -28,7 +28,7 @@ CONFIG = {
 }
 MOMENTS = (
     "driver is ready",
-    "all nodes see the output folder",
+    "all nodes see the output",
     "experiment is in MLflow",
     "process of pretraining is ready",
     "pretraining goes on",

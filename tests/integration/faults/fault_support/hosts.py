@@ -1,0 +1,297 @@
+"""Hosts as far as one machine can have them: each with its own network, processes, mounts, name and shared memory."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_PORT = 6380
+_DASHBOARD_PORT = 8265
+_ATTEMPTS = 4
+PATIENCE = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""A node that does not answer is given up after some seconds instead of a minute."""
+
+_SWITCH_ON = """
+set -e
+mount -t tmpfs tmpfs /dev/shm
+hostname "$0"
+mount --bind "$1/hosts" /etc/hosts
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+"${@:2}" || true
+exec sleep infinity
+"""
+"""What a host's first process does. It stays, so that a killed raylet does not switch the host off."""
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@dataclass
+class Host:
+    """A host on the bridge, and the Ray node on it."""
+
+    name: str
+    address: str
+    folder: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def connect(self, bridge: str, router: str) -> None:
+        outside = f"{self.name}o"
+        _ip("netns", "add", self.name)
+        _ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        _ip("link", "set", outside, "master", bridge, "up")
+        for arguments in (["link", "set", "lo", "up"], ["link", "set", "eth0", "up"]):
+            _ip("-n", self.name, *arguments)
+        _ip("-n", self.name, "address", "add", f"{self.address}/24", "dev", "eth0")
+        _ip("-n", self.name, "route", "add", "default", "via", router)
+
+    def start_ray(self, *options: str) -> None:
+        """A Ray node, as the second process of a host that has just been switched on."""
+        node = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+        node += [
+            f"--node-ip-address={self.address}",
+            f"--temp-dir={self.folder}/ray",
+            "--object-store-memory=150000000",
+        ]
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
+        (self.folder / "resolv.conf").touch()  # no name server, instead of one that never answers
+        arguments = [self.name, str(self.folder), *node, *options]
+        spaces = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--mount", "--uts", "--ipc"]
+        with (self.folder / "node.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.name, *spaces, "bash", "-c", _SWITCH_ON, *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def gave_up(self) -> bool:
+        """Whether `ray start` has ended."""
+        return bool(self.pids("sleep infinity"))
+
+    def cut_power(self) -> None:
+        """All processes at once, without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def unplug(self) -> None:
+        _ip("link", "set", f"{self.name}o", "down")
+
+    def plug_in(self) -> None:
+        _ip("link", "set", f"{self.name}o", "up")
+
+    def pids(self, title: str) -> list[int]:
+        """Processes of this host, as numbered outside of it, whose command line contains `title`."""
+        found = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False)
+        pids = []
+        for pid in map(int, found.stdout.split()):
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if title in command:
+                pids.append(pid)
+        return pids
+
+    def kill(self, title: str) -> None:
+        pids = self.pids(title)
+        assert pids, f"no {title} on {self.name}"
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        self.cut_power()
+        for command in (["link", "delete", f"{self.name}o"], ["netns", "delete", self.name]):
+            subprocess.run(["ip", *command], check=False, capture_output=True)
+
+
+@dataclass
+class Hosts:
+    """A Ray cluster: a head without cores, and workers of two cores each, with a folder that all of them share."""
+
+    folder: Path
+    storage: Path
+    environment: dict[str, str]
+    subnet: str
+    bridge: str
+    redis: int | None = None
+    hosts: list[Host] = field(default_factory=list)
+    jobs: list[int] = field(default_factory=list)
+
+    @property
+    def head(self) -> Host:
+        return self.hosts[0]
+
+    @property
+    def workers(self) -> list[Host]:
+        return self.hosts[1:]
+
+    @property
+    def router(self) -> str:
+        """This machine, as the hosts see it."""
+        return f"{self.subnet}.1"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.head.address}:{_DASHBOARD_PORT}"
+
+    def add(self) -> Host:
+        """One more host, switched on and in the cluster."""
+        number = len(self.hosts)
+        name = f"{self.bridge}h{number}"
+        folder = self.folder / f"h{number}"
+        folder.mkdir()
+        environment = dict(self.environment)
+        if number == 0 and self.redis is not None:
+            environment["RAY_REDIS_ADDRESS"] = f"{self.subnet}.1:{self.redis}"
+            environment["RAY_external_storage_namespace"] = self.bridge
+        host = Host(name, f"{self.subnet}.{number + 2}", folder, environment)
+        host.connect(self.bridge, f"{self.subnet}.1")
+        self.hosts.append(host)
+        self.start_ray(host)
+        return host
+
+    def start_ray(self, host: Host) -> None:
+        """Start the Ray node of a host, again if a busy machine did not let it begin in time."""
+        if host is self.head:
+            dashboard = [f"--dashboard-host={host.address}", f"--dashboard-port={_DASHBOARD_PORT}"]
+            options = ["--head", f"--port={_PORT}", "--num-cpus=0", *dashboard]
+        else:
+            options = [f"--address={self.head.address}:{_PORT}", "--num-cpus=2"]
+        before = self.living(host)
+        for _ in range(_ATTEMPTS):
+            host.start_ray(*options)
+            end = time.monotonic() + 120
+            while time.monotonic() < end and not host.gave_up():
+                if self.living(host) - before:
+                    return
+                time.sleep(0.5)
+            host.cut_power()
+        raise AssertionError((host.folder / "node.log").read_text()[-2000:])
+
+    def request(self, path: str) -> Any:
+        """What the head answers."""
+        headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", headers=headers), timeout=30) as answer:
+            return json.load(answer)
+
+    def living(self, host: Host) -> set[str]:
+        """Ids of the nodes on a host that the head takes to be alive; none while it does not answer."""
+        try:
+            nodes = self.request("/api/v0/nodes?limit=1000&timeout=5")["data"]["result"]["result"]
+        except (OSError, KeyError, TypeError):
+            return set()
+        return {one["node_id"] for one in nodes if one["state"] == "ALIVE" and one["node_ip"] == host.address}
+
+    def attempt(self, job_id: str) -> str:
+        """The submission id of a job's last attempt."""
+        attempts = [one["submission_id"] for one in self.request("/api/jobs/") if one["submission_id"]]
+        return str(max((one for one in attempts if one.split(".")[0] == job_id), key=len))
+
+    def worker_of_a_trial(self) -> Host:
+        return next(host for host in self.workers if host.pids("ray::FinetuneTrial"))
+
+    def mend(self, host: Host) -> None:
+        """Switch a host off, if it is on, and on again."""
+        host.cut_power()
+        host.plug_in()
+        self.start_ray(host)
+
+    def afrl(self, *arguments: object) -> str:
+        """The command, from outside of all hosts; what it prints."""
+        command = [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            env=self.environment | {"RAY_API_SERVER_ADDRESS": self.url},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@contextmanager
+def switched_on(workers: int, redis: int | None = None) -> Iterator[Hosts]:
+    """Switch on a head and so many workers; everything is gone afterwards. The head's state is in Redis on this
+    machine's port `redis`, where that is given."""
+    folder = Path(tempfile.mkdtemp(prefix="afrl", dir="/tmp"))  # sockets want short paths
+    number = os.getpid() % 200 + 20
+    storage = folder / "storage"
+    storage.mkdir()
+    shared = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    shared |= {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": os.urandom(16).hex(),
+        "AFRL_STORAGE": str(storage),
+        "AFRL_SCRATCH": str(folder / "scratch"),
+        **PATIENCE,
+    }
+    cluster = Hosts(folder, storage, shared, f"10.77.{number}", f"afrl{number}", redis)
+    _ip("link", "add", cluster.bridge, "type", "bridge")
+    try:
+        _ip("address", "add", f"{cluster.subnet}.1/24", "dev", cluster.bridge)
+        _ip("link", "set", cluster.bridge, "up")
+        for _ in range(1 + workers):
+            cluster.add()
+        yield cluster
+    finally:
+        for host in reversed(cluster.hosts):
+            host.remove()
+        subprocess.run(["ip", "link", "delete", cluster.bridge], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def reason_against() -> str | None:
+    """Why this machine cannot have hosts; None where it can."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
+        return "network namespaces take root, ip and unshare"
+    name = f"afrl-try-{os.getpid()}"
+    if subprocess.run(["ip", "netns", "add", name], check=False, capture_output=True).returncode:
+        return "this machine gives no network namespaces"
+    subprocess.run(["ip", "netns", "delete", name], check=False)
+    return None
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Callable[[str], None]]:
+    """A folder that can be switched between "ro" and "rw" for all processes, by a mount of its own."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+
+    def switch(mode: str) -> None:
+        command = ["mount", "-o", f"remount,bind,{mode}", folder]
+        for _ in range(600):  # while anybody has a file open to write, a mount stays writeable
+            if not subprocess.run(command, capture_output=True, check=False).returncode:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{folder} never became {mode}")
+
+    try:
+        yield switch
+    finally:
+        switch("rw")
+        subprocess.run(["umount", "--lazy", folder], check=False)

@@ -1,0 +1,80 @@
+"""Hosts without power, a network cut, a raylet killed, the head lost: the job ends as if nothing had happened."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fault_support.hosts import Hosts, switched_on
+from fault_support.record import Record
+from fault_support.results import assert_as_undisturbed
+from fault_support.runs import INTERVAL, Job, LocalRun, wait_for
+from fault_support.servers import redis_server
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+AFTER = 2 * INTERVAL
+
+
+def test_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("partition", job)
+    job.reach(AFTER)
+    host = hosts.worker_of_a_trial()
+    note.strike(host.unplug)
+    note.recovered()
+    host.plug_in()
+    note.end()
+    hosts.mend(host)  # its raylet ends when it learns that it was given up
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+def test_power_cut(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("power_cut", job)
+    job.reach(AFTER)
+    host = hosts.worker_of_a_trial()
+    note.strike(host.cut_power)
+    note.recovered()
+    note.end()
+    hosts.mend(host)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
+def test_raylet(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("raylet", job)
+    job.reach(AFTER)
+    host = hosts.worker_of_a_trial()
+    note.strike(lambda: host.kill("raylet/raylet"))
+    note.recovered()
+    note.end()
+    hosts.mend(host)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
+def test_driver_of_a_job(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("driver_of_a_job", job)
+    job.reach(AFTER)
+    note.strike(lambda: hosts.head.kill("-m afrl_ray run"))
+    assert wait_for(job.over, "the end") == "FAILED"
+    job.resume()
+    note.recovered()
+    note.end(resumed=True)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_head_with_its_state_in_redis(undisturbed: LocalRun, record: Callable[..., Record], tmp_path: Path) -> None:
+    """The head's host goes and comes back. The driver was on it, so the job is resumed."""
+    with redis_server(tmp_path) as port, switched_on(workers=2, redis=port) as hosts:
+        job = Job.submit(hosts, undisturbed)
+        note = record("head", job)
+        job.reach(AFTER)
+        note.strike(hosts.head.cut_power)
+        hosts.start_ray(hosts.head)
+        assert wait_for(job.over, "the end") == "FAILED"
+        job.resume()
+        note.recovered()
+        note.end(resumed=True)
+        assert_as_undisturbed(job.results, undisturbed.results)

@@ -1,0 +1,61 @@
+"""The tracking server away for a while: training goes on, and every row arrives once."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fault_support.record import Record
+from fault_support.results import assert_as_undisturbed
+from fault_support.runs import INTERVAL, LocalRun, wait_for
+from fault_support.servers import MLflowServer
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+AFTER = 2 * INTERVAL
+
+
+@pytest.fixture
+def tracked(run: LocalRun, mlflow: MLflowServer) -> LocalRun:
+    run.environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{mlflow.port}"
+    run.database = mlflow.database
+    return run
+
+
+def unsent(run: LocalRun) -> list[Path]:
+    return list((run.output / "unsent").rglob("*.json"))
+
+
+def test_outage_and_killed_driver(
+    tracked: LocalRun, mlflow: MLflowServer, undisturbed: LocalRun, record: Callable[..., Record]
+) -> None:
+    """The server goes first, then the driver that kept what it could not send; the server is back before the end."""
+    tracked.start()
+    note = record("mlflow_and_driver", tracked)
+    tracked.reach(AFTER)
+    note.strike(mlflow.kill)
+    wait_for(lambda: unsent(tracked), "entries on disk")
+    tracked.kill_driver()
+    tracked.resume()
+    note.recovered()
+    mlflow.start()
+    note.end(resumed=True)
+    assert unsent(tracked) == []
+    assert_as_undisturbed(tracked.results, undisturbed.results)
+
+
+@pytest.mark.long
+def test_outage_of_a_minute(
+    tracked: LocalRun, mlflow: MLflowServer, undisturbed: LocalRun, record: Callable[..., Record]
+) -> None:
+    """It may last longer than what is left of the training: the end waits for the server."""
+    tracked.start()
+    note = record("mlflow", tracked)
+    tracked.reach(AFTER)
+    note.strike(mlflow.kill)
+    note.recovered()
+    time.sleep(max(0.0, 60 - note.facts["seconds_to_recover"]))
+    mlflow.start()
+    note.end()
+    assert not note.facts["resumed"]
+    assert unsent(tracked) == []
+    assert_as_undisturbed(tracked.results, undisturbed.results)

@@ -1,0 +1,71 @@
+"""Processes killed and storage taken away on one machine: the run ends as if nothing had happened."""
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+from fault_support.hosts import read_only
+from fault_support.record import Record
+from fault_support.results import assert_as_undisturbed
+from fault_support.runs import INTERVAL, STEPS, LocalRun
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+AFTER = 2 * INTERVAL
+"""Steps of both trials before anything happens."""
+
+
+def test_driver(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    run.start()
+    note = record("driver", run)
+    run.reach(AFTER)
+    note.strike(run.kill_driver)
+    run.resume()
+    note.recovered()
+    note.end(resumed=True)
+    assert_as_undisturbed(run.results, undisturbed.results)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("fault", "title"), [("trial", "ray::FinetuneTrial"), ("bank", "ray::BankActor")])
+def test_actor(fault: str, title: str, run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    run.start()
+    note = record(fault, run)
+    run.reach(AFTER)
+    note.strike(lambda: run.kill(title, most=1))
+    note.recovered()
+    note.end()
+    assert_as_undisturbed(run.results, undisturbed.results)
+
+
+@pytest.mark.long
+def test_env_runner(run: LocalRun, record: Callable[..., Record]) -> None:
+    """A remote one begins new episodes when it is restarted, so the scores differ; the rows do not."""
+    run.overrides = ("runtime.num_env_runners=1", "search=null")
+    run.start()
+    note = record("env_runner", run)
+    run.reach(AFTER, trials=1)
+    note.strike(lambda: run.kill("ray::PerturbedEnvRunner"))
+    note.recovered()
+    note.end()
+    [curve] = run.results.curves().values()
+    assert [row["env_steps"] for row in curve] == list(range(0, STEPS + 1, INTERVAL))
+    rows = run.results.trials_of_mlflow()
+    assert len(rows) == len(curve)
+    assert set(rows.values()) == {1}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_read_only_storage(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    """Checkpoints, Tune's state and MLflow's file: all of them lie there."""
+    with read_only(run.folder) as switch:
+        run.start()
+        note = record("read_only_storage", run)
+        run.reach(AFTER)
+        note.facts["seconds_read_only"] = 20
+        note.strike(lambda: switch("ro"))
+        time.sleep(20)
+        switch("rw")
+        note.end()
+    assert_as_undisturbed(run.results, undisturbed.results)
