@@ -164,6 +164,8 @@ def make_environment(home: Path, wheels: Path) -> None:
     script = environment / "bin" / "ray"
     script.write_text("#!/root/.afrl/bin/python\nimport sys\nfrom ray.scripts.scripts import main\nsys.exit(main())\n")
     script.chmod(0o755)
+    variables = {"PATH": f"{os.environ['PATH']}", **libraries()}  # a login begins with others
+    (home / ".bashrc").write_text("".join(f"export {name}={value}\n" for name, value in variables.items()))
     settings = home / ".config" / "pip" / "pip.conf"
     settings.parent.mkdir(parents=True)
     settings.write_text(f"[install]\nno-index = true\nfind-links = {wheels}\n")
@@ -233,7 +235,6 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
     up = python(*ray, "up", "--yes", "--no-config-cache", tmp_path / "onprem.yaml")
     assert up.returncode == 0, up.stdout + up.stderr
     assert not answers(head, 8265)  # only through SSH
-    assert "auth_token" in hosts.run(2, "ls", ".ray")
     port = free_port()
     tunnel = subprocess.Popen(
         [*hosts.ssh, "-N", "-L", f"127.0.0.1:{port}:127.0.0.1:8265", f"root@{head}"],
@@ -245,7 +246,8 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
         address = ("--address", f"http://127.0.0.1:{port}")
         stranger = python(*afrl, "jobs", "list", *address, RAY_AUTH_TOKEN="wrong")
         assert (stranger.returncode, "refuses this token" in stranger.stderr) == (2, True)
-        wait_for(lambda: living_nodes(python, port, token) == 3, 240)
+        wait_for(lambda: living_nodes(python, port, token) == 3, 400)  # the head sets up the workers
+        assert hosts.run(2, "stat", "-c", "%a", ".ray/auth_token").strip() == "600"
 
         (tmp_path / "tiny.yaml").write_text(CONFIG)
         submitted = python(*afrl, "submit", tmp_path / "tiny.yaml", *address)
