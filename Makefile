@@ -7,12 +7,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --constraint constraints.txt
 BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation
 
-.PHONY: help demo smoke test lint bench install dev constraints clean
+RECORDS := docs/results/reliability
+TIMES ?= 5
+
+.PHONY: help demo smoke test test-cluster reliability lint bench install dev constraints clean
 
 help:
 	@echo "make demo         fixed q against adaptive q on Hopper, from data to table (tune_configs/hopper_demo.yaml)"
 	@echo "make smoke        every stage in a few minutes, with budgets too small to learn anything"
 	@echo "make test         all tests, the slow ones included"
+	@echo "make test-cluster all tests that kill processes, hosts and storage, the long ones included (as root)"
+	@echo "make reliability  these tests TIMES times (5), with what became of each fault in $(RECORDS)"
 	@echo "make lint         ruff, mypy and the import layers"
 	@echo "make bench        speed, side by side with peers"
 	@echo "make install      only the environment; make dev adds the development tools"
@@ -28,6 +33,12 @@ smoke: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+test-cluster: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m cluster --durations=0
+
+reliability: $(VENV)/.installed-dev
+	for time in $$(seq $(TIMES)); do AFRL_RECORD=$(RECORDS) $(BIN)/python -m pytest -m cluster tests/integration/faults; done
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

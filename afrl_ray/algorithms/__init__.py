@@ -5,6 +5,7 @@ from afrl_ray.algorithms.handover import HandoverError, hand_over, load_module, 
 from afrl_ray.algorithms.iql import IQL, IQLConfig
 from afrl_ray.algorithms.off_policy import OffPolicyAlgorithm, OffPolicyConfig
 from afrl_ray.algorithms.registry import CONFIGS, algorithm_config
+from afrl_ray.algorithms.replay import complete_replay
 from afrl_ray.algorithms.sac import SAC, SACConfig
 from afrl_ray.algorithms.td3 import TD3, TD3Config
 from afrl_ray.algorithms.td3_bc import TD3BC, TD3BCConfig
@@ -25,6 +26,7 @@ __all__ = [
     "TD3BCConfig",
     "TD3Config",
     "algorithm_config",
+    "complete_replay",
     "hand_over",
     "load_module",
     "load_policy",

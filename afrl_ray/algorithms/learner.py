@@ -13,6 +13,7 @@ from torch import Tensor
 
 from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.algorithms.replay import ColumnarReplay, RowLayout
+from afrl_ray.algorithms.replay_log import ReplayLog
 from afrl_ray.algorithms.rl_module import ActorCriticModule
 from afrl_ray.algorithms.update_rule import Batch
 from afrl_ray.networks import Policy, limit_threads
@@ -39,7 +40,8 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
         self.actor_critic: ActorCriticModule = self.module[DEFAULT_MODULE_ID].unwrapped()
         policy = self.actor_critic.policy
         self.layout = RowLayout(policy.observation_size, policy.action_size)
-        self.replay = ColumnarReplay(self.config.replay_capacity, self.layout.width, self._device)
+        log = ReplayLog(self.config.replay_log) if self.config.replay_log else None
+        self.replay = ColumnarReplay(self.config.replay_capacity, self.layout.width, self._device, log)
         self._generator = torch.Generator(device=self._device)
         self._generator.manual_seed(derive_seed(self.config.seed or 0, "learner"))
         self._num_updates = 0

@@ -46,6 +46,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
         self.perturbation_source: PerturbationSource | None = None
         self.acting_critics = False
         self.replay_capacity = 1_000_000
+        self.replay_log: str | None = None
         self.random_steps = 0
         self.updates_per_round = 64
         self.torch_threads = 1
@@ -69,6 +70,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
         perturbation_source: PerturbationSource | None = NotProvided,
         acting_critics: bool = NotProvided,
         replay_capacity: int = NotProvided,
+        replay_log: str | None = NotProvided,
         random_steps: int = NotProvided,
         updates_per_round: int = NotProvided,
         torch_threads: int = NotProvided,
@@ -81,6 +83,8 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
             perturbation_source: asked once per sample call for the faults to apply; None applies none.
             acting_critics: whether env runners get the critics with the policy, for faults that descend on them.
             replay_capacity: transitions that the replay holds.
+            replay_log: folder or URI where each row is written once, by the first checkpoint after it; None writes all
+                rows into every checkpoint.
             random_steps: environment steps with uniformly random actions, without updates, before training begins.
             updates_per_round: updates per training step of an offline algorithm; online it is one per sampled step.
             torch_threads: threads of every process that computes.
@@ -92,6 +96,7 @@ class OffPolicyConfig(AlgorithmConfig):  # type: ignore[misc]
             "perturbation_source": perturbation_source,
             "acting_critics": acting_critics,
             "replay_capacity": replay_capacity,
+            "replay_log": replay_log,
             "random_steps": random_steps,
             "updates_per_round": updates_per_round,
             "torch_threads": torch_threads,

@@ -1,7 +1,8 @@
 """A replay of packed rows: one gather fetches whole minibatches."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from ray.rllib.utils.checkpoints import Checkpointable
 from torch import Tensor
 
+from afrl_ray.algorithms.replay_log import ReplayLog, Segment
+
 _ROWS_FILE = "rows.npy"
+_INDEX_FILE = "rows.json"
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,21 @@ class Fragment:
 
 
 class ColumnarReplay(Checkpointable):
-    """Ring of the last `capacity` transitions, on the learner's device, saved with its contents."""
+    """Ring of the last `capacity` transitions, on the learner's device, saved with its contents.
 
-    def __init__(self, capacity: int, width: int, device: torch.device) -> None:
+    Rows are numbered in the order in which they came; row i lies in slot i modulo the capacity. With a `log` a
+    checkpoint writes the rows that are new since the last one, and otherwise the whole ring.
+    """
+
+    def __init__(self, capacity: int, width: int, device: torch.device, log: ReplayLog | None = None) -> None:
         self.capacity = capacity
         self.width = width
+        self._log = log
         self._rows = torch.empty((capacity, width), dtype=torch.float32, device=device)
-        self._position = 0
-        self._size = 0
+        self._added = 0
 
     def __len__(self) -> int:
-        return self._size
+        return min(self._added, self.capacity)
 
     def add(self, rows: NDArray[np.float32]) -> None:
         """Append rows (n, width), overwriting the oldest ones of a full ring.
@@ -82,21 +90,32 @@ class ColumnarReplay(Checkpointable):
         if rows.ndim != 2 or rows.shape[1] != self.width:
             raise ValueError(f"replay rows are {self.width} wide, got an array of shape {rows.shape}")
         rows = rows[-self.capacity :]
-        head = min(len(rows), self.capacity - self._position)
+        self._place(rows, self._added)
+        self._added += len(rows)
+
+    def _place(self, rows: NDArray[np.float32], number: int) -> None:
+        """Put rows (n, width), n at most the capacity, into the slots of the numbers from `number` on."""
+        slot = number % self.capacity
+        head = min(len(rows), self.capacity - slot)
         # what comes out of Ray's object store is read-only, and torch wants it writeable
         source = torch.from_numpy(np.require(rows, requirements=["C", "W"]))
-        self._rows[self._position : self._position + head] = source[:head]
+        self._rows[slot : slot + head] = source[:head]
         self._rows[: len(rows) - head] = source[head:]
-        self._position = (self._position + len(rows)) % self.capacity
-        self._size = min(self._size + len(rows), self.capacity)
+
+    def _numbered(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows `start` to `stop`, (n, width), all of which are still in the ring."""
+        slot, count = start % self.capacity, stop - start
+        head = min(count, self.capacity - slot)
+        parts = [self._rows[slot : slot + head].cpu().numpy(), self._rows[: count - head].cpu().numpy()]
+        return np.concatenate(parts) if count > head else parts[0]
 
     def sample(self, num_batches: int, batch_size: int, generator: torch.Generator) -> Tensor:
         """Uniform draws with replacement, (num_batches, batch_size, width)."""
-        indices = torch.randint(self._size, (num_batches * batch_size,), generator=generator, device=self._rows.device)
+        indices = torch.randint(len(self), (num_batches * batch_size,), generator=generator, device=self._rows.device)
         return self._rows.index_select(0, indices).view(num_batches, batch_size, self.width)
 
     def get_state(self, *_: Any, **__: Any) -> dict[str, int]:
-        return {"position": self._position, "size": self._size, "capacity": self.capacity}
+        return {"position": self._added % self.capacity, "size": len(self), "capacity": self.capacity}
 
     def set_state(self, state: dict[str, int]) -> None:
         """Where the ring stood; its rows come with `restore_from_path`."""
@@ -107,22 +126,107 @@ class ColumnarReplay(Checkpointable):
 
     def save_to_path(self, path: Any = None, *, state: Any = None, filesystem: Any = None, **options: Any) -> str:
         saved = super().save_to_path(path, state=state or self.get_state(), filesystem=filesystem, **options)
-        temporary = Path(saved) / f".{_ROWS_FILE}"
-        with temporary.open("wb") as file:
-            np.save(file, self._rows[: self._size].cpu().numpy())
-        temporary.replace(Path(saved) / _ROWS_FILE)
+        if self._log is None:
+            _write_rows(Path(saved), self._rows[: len(self)].cpu().numpy())
+        else:
+            segments = self._log_new_rows(self._log)
+            index = _Index(self._log.location, self._added, self.capacity, self.width, segments)
+            (Path(saved) / _INDEX_FILE).write_text(json.dumps(asdict(index), indent=1) + "\n", encoding="utf-8")
         return saved
+
+    def _log_new_rows(self, log: ReplayLog) -> list[Segment]:
+        """The files that hold the whole ring, after the rows that none of them held have been written."""
+        oldest = self._added - len(self)
+        start = max(log.stop, oldest)
+        log.append(self._numbered(start, self._added), start)
+        return log.serve(oldest)
 
     def restore_from_path(self, path: Any, *, component: str | None = None, filesystem: Any = None, **_: Any) -> None:
         super().restore_from_path(path, component=component, filesystem=filesystem)
-        rows = np.load(Path(path) / _ROWS_FILE)
-        saved = self._saved_state
+        if self._log is not None:
+            self._log.go_on_from([])
+        saved, index = self._saved_state, _read_index(Path(path))
+        if index is not None and saved["capacity"] == self.capacity:
+            self._restore_from_log(index)
+            return
+        rows = np.load(Path(path) / _ROWS_FILE) if index is None else index.slots(self._find_log(index))
         if rows.shape != (saved["size"], self.width):
             raise ValueError(f"{path}: {_ROWS_FILE} has shape {rows.shape}, expected {(saved['size'], self.width)}")
-        if saved["capacity"] != self.capacity:
-            # a ring of another size: oldest first, so that it goes on filling or overwriting in order
-            rows = np.roll(rows, -saved["position"], axis=0) if saved["size"] == saved["capacity"] else rows
-            rows = rows[-self.capacity :]
-            saved = {"position": len(rows) % self.capacity, "size": len(rows)}
-        self._rows[: len(rows)] = torch.from_numpy(rows)
-        self._position, self._size = saved["position"], saved["size"]
+        is_full = saved["size"] == saved["capacity"]
+        if saved["capacity"] == self.capacity:
+            self._rows[: len(rows)] = torch.from_numpy(rows)
+            self._added = saved["position"] + (self.capacity if is_full else 0)
+            return
+        # a ring of another size: oldest first, so that it goes on filling or overwriting in order
+        rows = np.roll(rows, -saved["position"], axis=0) if is_full else rows
+        self._added = 0
+        self.add(rows)
+
+    def _find_log(self, index: "_Index") -> ReplayLog:
+        """This replay's own log if the files are in it, wherever they were written; else where they were written."""
+        if self._log is not None and self._log.holds(index.segments):
+            return self._log
+        return ReplayLog(index.location)
+
+    def _restore_from_log(self, index: "_Index") -> None:
+        log = self._find_log(index)
+        for segment in index.segments:
+            rows = log.read(segment)
+            if rows.shape != (segment.stop - segment.start, self.width):
+                raise ValueError(f"{log.location}/{segment.file} has shape {rows.shape}, expected rows of {self.width}")
+            missing = max(index.added - index.size - segment.start, 0)  # overwritten before the checkpoint
+            self._place(rows[missing:], segment.start + missing)
+        self._added = index.added
+        if log is self._log:
+            log.go_on_from(index.segments)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What a checkpoint says instead of its rows: the last ones of `added`, as many as fit, are in these files."""
+
+    location: str
+    added: int
+    capacity: int
+    width: int
+    segments: list[Segment]
+
+    @property
+    def size(self) -> int:
+        return min(self.added, self.capacity)
+
+    def slots(self, log: ReplayLog) -> NDArray[np.float32]:
+        """All rows, (size, width), in the order of the ring's slots."""
+        empty = np.empty((0, self.width), dtype=np.float32)
+        rows = np.concatenate([empty, *(log.read(segment) for segment in self.segments)])
+        return np.roll(rows[len(rows) - self.size :], (self.added - self.size) % self.capacity, axis=0)
+
+
+def complete_replay(checkpoint: Path, location: str | None = None) -> None:
+    """Put the rows themselves into a checkpoint that names them, so that it needs nothing outside its folder.
+
+    Args:
+        checkpoint: a folder with replays somewhere in it; those that are complete are left alone.
+        location: where the log lies now; where it lay when the checkpoint was written if not given.
+    """
+    for file in sorted(checkpoint.rglob(_INDEX_FILE)):
+        index = _read_index(file.parent)
+        if index is not None:
+            _write_rows(file.parent, index.slots(ReplayLog(location or index.location)))
+        file.unlink()
+
+
+def _write_rows(folder: Path, rows: NDArray[np.float32]) -> None:
+    temporary = folder / f".{_ROWS_FILE}"
+    with temporary.open("wb") as file:
+        np.save(file, rows)
+    temporary.replace(folder / _ROWS_FILE)
+
+
+def _read_index(folder: Path) -> _Index | None:
+    """None where the rows themselves are in the folder."""
+    file = folder / _INDEX_FILE
+    if (folder / _ROWS_FILE).exists() or not file.exists():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return _Index(**{**content, "segments": [Segment(**segment) for segment in content["segments"]]})

@@ -127,7 +127,7 @@ def ui(arguments: argparse.Namespace) -> None:
     settings = load_experiment(*config_and_overrides(arguments))
     from afrl_ray.tracking.location import default_uri, ui_command
 
-    uri = default_uri(settings.tracking, settings.output_directory)
+    uri = default_uri(settings.tracking, settings.tracking_neighbour)
     command, environment = ui_command(uri, arguments.port, arguments.host)
     print(f"{uri} at http://{arguments.host}:{arguments.port}", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import EvaluationSettings
+from afrl_ray.config.location import Location, is_uri, scratch_folder, storage_uri
 from afrl_ray.config.names import member_type, section_members
 from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings, check_condition
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
@@ -99,9 +100,9 @@ class ExperimentSettings(Settings):
     """Names the output folder and the MLflow experiment's parent run."""
     seed: NonNegativeInt = 0
     """The one seed: every random generator is derived from it by name."""
-    output: Path | None = None
-    """Folder of all results; runs/NAME when not given. A relative one is below the folder that the environment variable
-    AFRL_STORAGE names, or below the current one."""
+    output: Location | None = None
+    """Folder of all results, or s3://BUCKET/PREFIX; runs/NAME when not given. A relative one is below the folder or URI
+    that the environment variable AFRL_STORAGE names, or below the current folder."""
     environment: EnvironmentSettings = EnvironmentSettings()
     data: DataSettings = GeneratedData()
     pretrain: PretrainSettings = PretrainSettings()
@@ -157,10 +158,35 @@ class ExperimentSettings(Settings):
         return self
 
     @property
+    def output_uri(self) -> str | None:
+        """The URI of all results; None where they are in a folder.
+
+        Raises:
+            ValueError: AFRL_STORAGE is a URI of another kind.
+        """
+        output, root = self.output or Path("runs") / self.name, os.environ.get("AFRL_STORAGE") or ""
+        if isinstance(output, str):
+            return output
+        if is_uri(root) and not output.expanduser().is_absolute():
+            return storage_uri(f"{root.rstrip('/')}/{output.as_posix()}")
+        return None
+
+    @property
     def output_directory(self) -> Path:
-        """`output`; a relative one is taken from AFRL_STORAGE, or from the current folder where that is not set."""
+        """The folder of all results: `output`, or this machine's working copy where that is a URI.
+
+        A relative one is taken from AFRL_STORAGE, or from the current folder where that is not set.
+        """
+        uri = self.output_uri
+        if uri is not None:
+            return scratch_folder() / uri.replace("://", "/")
         root = Path(os.environ.get("AFRL_STORAGE") or ".")
-        return (root.expanduser() / (self.output or Path("runs") / self.name).expanduser()).absolute()
+        return (root.expanduser() / Path(self.output or Path("runs") / self.name).expanduser()).absolute()
+
+    @property
+    def tracking_neighbour(self) -> Path:
+        """The folder that MLflow's file lies beside, where no server is named: a database cannot be below a URI."""
+        return self.output_directory if self.output_uri is None else (Path("runs") / self.name).absolute()
 
 
 def _types_with(section: type[PretrainSettings] | type[FinetuneSettings], policy_kind: PolicyKind) -> str:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from afrl_ray.pipeline.mirror import Mirror
+
 _MANIFEST = "manifest.json"
 _STARTED = "started.json"
 _RECORDED_PACKAGES = ("afrl-ray", "ray", "torch", "gymnasium", "mujoco", "envpool", "nevergrad", "numpy")
@@ -87,25 +89,35 @@ class Stage:
     """One stage's directory.
 
     Its key is a hash of the settings it depends on and of its inputs' keys. A directory left by other settings is
-    moved aside, never reused and never deleted.
+    moved aside, never reused and never deleted. With a mirror it is a working copy of what lies below a URI.
     """
 
     name: str
     directory: Path
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
+    mirror: Mirror | None = None
 
     @property
     def key(self) -> str:
         return content_key({"stage": self.name, "settings": self.settings, "inputs": self.inputs})
 
+    @property
+    def location(self) -> str:
+        """Where the stage's results are: a folder, or a URI."""
+        return str(self.directory) if self.mirror is None else self.mirror.uri
+
     def finished(self) -> dict[str, Any] | None:
         """The manifest if this stage has already been completed with these settings and inputs."""
+        if self.mirror is not None and not self._fetch(self.mirror):
+            return None
         manifest = read_json(self.directory / _MANIFEST)
         return manifest if manifest and manifest["key"] == self.key else None
 
     def begin(self) -> bool:
         """Make the directory ready; True if it holds an interrupted attempt at the same work, to be resumed."""
+        if self.mirror is not None and not self._fetch(self.mirror):
+            return self._begin_anew(self.mirror)
         started = read_json(self.directory / _STARTED)
         if started and started["key"] == self.key:
             return True
@@ -115,6 +127,28 @@ class Stage:
             self.directory.replace(aside)
         write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})
         return False
+
+    def _fetch(self, mirror: Mirror) -> bool:
+        """Make the directory what is published of this very work; False, and nothing done, where that is nothing."""
+        index = mirror.index()
+        if index is None or index.key != self.key:
+            return False
+        mirror.fetch(self.directory, index)
+        return True
+
+    def _begin_anew(self, mirror: Mirror) -> bool:
+        index = mirror.index()
+        if index is not None:
+            mirror.move_aside(f"{self.name}.replaced-{index.key[:8]}-{time.time_ns()}")
+        shutil.rmtree(self.directory, ignore_errors=True)
+        write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})
+        self.keep()
+        return False
+
+    def keep(self) -> None:
+        """Make what has been written so far safe: with a mirror, where another machine can go on from it."""
+        if self.mirror is not None:
+            self.mirror.publish(self.directory, self.key)
 
     def finish(self, outputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """Write and return the manifest, which declares the stage complete."""
@@ -130,4 +164,5 @@ class Stage:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_json(self.directory / _MANIFEST, manifest)
+        self.keep()
         return manifest

@@ -78,7 +78,7 @@ def _make_banks(
 ) -> None:
     settings = experiment.settings
     if stage.finished():
-        say(f"{stage.name}: kept, {stage.directory}")
+        say(f"{stage.name}: kept, {stage.location}")
         return
     stage.begin()
     connect(settings.runtime)
@@ -90,6 +90,7 @@ def _make_banks(
             path = stage.directory / f"{purpose}.npz"
             if not path.exists():
                 make_bank(experiment, policy, purpose, count, fault).save(path)
+                stage.keep()
             bank = load_bank(stage, purpose)
             outputs[purpose] = bank.manifest()
             run.log_metrics({f"attack/{purpose}_mean_return": bank.fitness.mean()}, step=0)

@@ -30,7 +30,7 @@ def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
     stage, settings = data_stage(experiment), experiment.settings
     path = stage.directory / _FILE
     if stage.finished():
-        say(f"data: kept, {stage.directory}")
+        say(f"data: kept, {stage.location}")
         return stage, load_data(stage)
     stage.begin()
     limit_threads()

@@ -39,7 +39,7 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     """Measure the offline policy and every trial's best policy; write scores, summary, table and figure."""
     stage, settings = evaluation_stage(experiment, attack, finetune), experiment.settings
     if stage.finished():
-        say(f"evaluation: kept, {stage.directory}")
+        say(f"evaluation: kept, {stage.location}")
         return stage
     stage.begin()
     connect(settings.runtime)
@@ -170,6 +170,7 @@ def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stag
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
             make_bank(experiment, policy, f"adaptive {name}", count).save(path)
+            stage.keep()
         banks[name] = AttackBank.load(path)
     return banks
 

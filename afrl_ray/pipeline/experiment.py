@@ -9,7 +9,10 @@ from typing import Any
 from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.tracking import ExperimentTracker
+from afrl_ray.pipeline.mirror import Mirror
+from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker
+
+CONFIG_FILE = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,16 @@ class Experiment:
     @property
     def directory(self) -> Path:
         return self.settings.output_directory
+
+    @cached_property
+    def _mirror(self) -> Mirror | None:
+        uri = self.settings.output_uri
+        return None if uri is None else Mirror(uri, only=(CONFIG_FILE, IDENTITY_FILE))
+
+    def keep(self) -> None:
+        """Make safe what belongs to no stage: settings, and the identity of its tracked runs."""
+        if self._mirror is not None:
+            self._mirror.publish(self.directory, "experiment")
 
     @property
     def robot(self) -> Robot | None:
@@ -58,10 +71,26 @@ class Experiment:
 
     @cached_property
     def tracker(self) -> ExperimentTracker:
-        return ExperimentTracker(self.settings.tracking, self.directory, self.settings.name)
+        if self._mirror is not None:
+            index = self._mirror.index()
+            if index is not None:
+                self._mirror.fetch(self.directory, index)
+        settings = self.settings
+        tracker = ExperimentTracker(
+            settings.tracking,
+            self.directory,
+            settings.name,
+            location=settings.output_uri,
+            neighbour=settings.tracking_neighbour,
+        )
+        self.keep()
+        return tracker
 
     def stage(self, name: str, sections: Iterable[str], inputs: Mapping[str, str], **extra: Any) -> Stage:
         """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""
         settings = self.settings.model_dump(mode="json", include={"seed", "environment", *sections})
         stage = Stage(name, self.directory / name, {**settings, **extra}, inputs)
-        return stage if self.store is None else replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")
+        if self.store is not None:
+            return replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")
+        uri = self.settings.output_uri
+        return stage if uri is None else replace(stage, mirror=Mirror(f"{uri}/{name}"))

@@ -37,7 +37,7 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     stage = Stage("expert", directory, settings.model_dump(mode="json", exclude={"steps", "final_episodes"}), {})
     stage.begin()
     connect(RuntimeSettings())
-    algorithm = _algorithm_config(settings).build_algo()
+    algorithm = _algorithm_config(settings).training(replay_log=str(directory / "replay")).build_algo()
     training = Training.load(algorithm, directory / "checkpoint") or Training(algorithm)
     try:
         _train(training, settings, robot, directory)

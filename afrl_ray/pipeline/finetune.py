@@ -11,6 +11,7 @@ import pandas as pd
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from afrl_ray.algorithms import complete_replay
 from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
@@ -23,7 +24,7 @@ from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, trial_count, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
-from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
+from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, replay_log
 from afrl_ray.pipeline.trial_progress import TrialProgress
 from afrl_ray.scheduling import trial_bundles
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
@@ -63,15 +64,20 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     """
     stage, settings = finetune_stage(experiment, pretrain, attack), experiment.settings
     if stage.finished():
-        say(f"finetune: kept, {stage.directory}")
+        say(f"finetune: kept, {stage.location}")
         return stage
     stage.begin()
     connect(settings.runtime)
     # one for each folder: on a shared cluster somebody else may run the same settings
-    identity = content_key([stage.key, str(stage.directory)])
+    identity = content_key([stage.key, stage.location])
     client = BankClient(f"afrl-bank-{identity[:16]}", load_bank(attack, "training"))
     inputs = TrialInputs(
-        transitions, offline_networks(pretrain), load_bank(attack, "validation"), client, offline_critic(pretrain)
+        transitions,
+        offline_networks(pretrain),
+        load_bank(attack, "validation"),
+        client,
+        offline_critic(pretrain),
+        _replay_logs(stage),
     )
     trainable = tune.with_parameters(FinetuneTrial, inputs=inputs)
     trainable = tune.with_resources(trainable, _trial_resources(settings))
@@ -128,9 +134,9 @@ def learning_curves_table(outcomes: list[TrialOutcome]) -> pd.DataFrame:
 
 
 def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
-    path = stage.directory / _TUNE
-    if tune.Tuner.can_restore(str(path)):
-        return tune.Tuner.restore(str(path), trainable, resume_unfinished=True, resume_errored=True)
+    path = f"{stage.location}/{_TUNE}"
+    if tune.Tuner.can_restore(path):
+        return tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
     settings = experiment.settings
     finetune = settings.finetune
     with warnings.catch_warnings():
@@ -148,7 +154,7 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
             ),
             run_config=tune.RunConfig(
                 name=_TUNE,
-                storage_path=str(stage.directory),
+                storage_path=stage.location,
                 verbose=0,
                 callbacks=[MLflowTrialCallback(experiment.tracker, readable_name), TrialProgress()],
                 failure_config=tune.FailureConfig(max_failures=3),
@@ -197,6 +203,7 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
         with result.checkpoint.as_directory() as source:
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
+        complete_replay(target, replay_log(_replay_logs(stage), result.metrics["trial_id"]))
         outcomes.append(
             TrialOutcome(
                 name=name,
@@ -210,6 +217,11 @@ def _collect(results: tune.ResultGrid, stage: Stage) -> list[TrialOutcome]:
             )
         )
     return outcomes
+
+
+def _replay_logs(stage: Stage) -> str:
+    """Where trials write the rows of their replays, each trial below its id."""
+    return f"{stage.location}/replay"
 
 
 def _trial_directory(stage: Stage, name: str) -> Path:

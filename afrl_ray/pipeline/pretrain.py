@@ -8,7 +8,7 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 
-from afrl_ray.algorithms import algorithm_config, load_module
+from afrl_ray.algorithms import algorithm_config, complete_replay, load_module
 from afrl_ray.datasets import Transitions, observation_statistics
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
@@ -60,15 +60,17 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     data, transitions = make_data(experiment)
     stage, settings = pretrain_stage(experiment, data), experiment.settings
     if stage.finished():
-        say(f"pretrain: kept, {stage.directory}")
+        say(f"pretrain: kept, {stage.location}")
         return stage, transitions
     stage.begin()
     connect(settings.runtime)
-    training = _start_or_resume(experiment, transitions, stage.directory / _CHECKPOINT)
+    checkpoint = stage.directory / _CHECKPOINT
+    training = _start_or_resume(experiment, transitions, stage)
     parameters = settings.model_dump(mode="json", include={"pretrain", "environment", "seed"})
     try:
         with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
-            _train(experiment, training, stage.directory / _CHECKPOINT, run)
+            _train(experiment, training, stage, run)
+            complete_replay(checkpoint, _replay_log(stage))
             policy = training.algorithm.evaluation_policy()
             save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})
             outputs = {"policy_hash": policy.fingerprint(), "score": training.curve[-1]["normal"]}
@@ -80,13 +82,18 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     return stage, transitions
 
 
-def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoint: Path) -> Training:
+def _replay_log(stage: Stage) -> str:
+    return f"{stage.location}/replay"
+
+
+def _start_or_resume(experiment: Experiment, transitions: Transitions, stage: Stage) -> Training:
     settings = experiment.settings
     config = (
         algorithm_config(settings.pretrain.algorithm)
         .simulation(settings.environment)
         .training(
             replay_capacity=len(transitions),
+            replay_log=_replay_log(stage),
             updates_per_round=min(_UPDATES_PER_ITERATION, settings.pretrain.evaluation_interval),
             torch_threads=settings.runtime.pretrain_threads,
         )
@@ -96,7 +103,7 @@ def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoin
     if settings.runtime.device == "cuda":
         config.learners(num_gpus_per_learner=pretrain_bundle(settings.runtime)["GPU"])
     algorithm = config.build_algo()
-    restored = Training.load(algorithm, checkpoint)
+    restored = Training.load(algorithm, stage.directory / _CHECKPOINT)
     if restored:
         return restored
     algorithm.set_observation_statistics(*observation_statistics(transitions.observations))
@@ -104,7 +111,7 @@ def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoin
     return Training(algorithm)
 
 
-def _train(experiment: Experiment, training: Training, checkpoint: Path, run: Any) -> None:
+def _train(experiment: Experiment, training: Training, stage: Stage, run: Any) -> None:
     settings, algorithm = experiment.settings.pretrain, training.algorithm
     with progress("pretrain", settings.updates, "updates") as report:
         report.update(algorithm.step_count)
@@ -133,7 +140,8 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
             )
             due = crosses(settings.checkpoint_interval, before, algorithm.step_count)
             if due or algorithm.step_count >= settings.updates:
-                training.save_atomically(checkpoint)
+                training.save_atomically(stage.directory / _CHECKPOINT)
+                stage.keep()
 
 
 def _nominal_score(experiment: Experiment, policy: Policy) -> float:

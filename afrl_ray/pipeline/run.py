@@ -10,12 +10,15 @@ from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
-from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.experiment import CONFIG_FILE, Experiment
 from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
 from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.remote import pretrain_remotely
 from afrl_ray.pipeline.shared_storage import require_shared
+from afrl_ray.storage import require_writable
+from afrl_ray.tracking.database import database_file
+from afrl_ray.tracking.location import default_uri
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
 
@@ -40,20 +43,40 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint.
 
     Raises:
-        ValueError: the settings reserve what can never be had, or the output folder is not on storage that all nodes
-            of the cluster see.
+        ValueError: the settings reserve what can never be had, the output is not on storage that all nodes of the
+            cluster see, or it cannot be written to.
     """
-    settings = settings.model_copy(update={"output": settings.output_directory})  # the same one for every process
+    output = settings.output_uri or settings.output_directory
+    settings = settings.model_copy(update={"output": output})  # the same one for every process
     experiment = Experiment(settings)
     if cluster_address(settings.runtime):
+        _refuse_a_database_of_one_node(experiment)
         connect(settings.runtime)
-        require_shared(experiment.directory)
-    config_file = experiment.directory / "config.yaml"
+        require_shared(str(output))
+    elif isinstance(output, str):
+        require_writable(output)
+    tracker = experiment.tracker
+    config_file = experiment.directory / CONFIG_FILE
     experiment.directory.mkdir(parents=True, exist_ok=True)
     config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
-    with experiment.tracker.parent_run(settings.model_dump(mode="json")) as run:
+    experiment.keep()
+    with tracker.parent_run(settings.model_dump(mode="json")) as run:
         run.log_artifact(config_file)
         return _run_stages(experiment, until)
+
+
+def _refuse_a_database_of_one_node(experiment: Experiment) -> None:
+    """
+    Raises:
+        ValueError: results go to a URI, and MLflow's would go to a file of whichever node writes them.
+    """
+    settings = experiment.settings
+    uri = default_uri(settings.tracking, settings.tracking_neighbour)
+    if settings.output_uri and settings.tracking.enabled and database_file(uri) is not None:
+        raise ValueError(
+            f"output={settings.output_uri} on a cluster needs a tracking server: set tracking.uri=http://HOST:PORT, "
+            "or MLFLOW_TRACKING_URI on its nodes, or tracking.enabled=false"
+        )
 
 
 def _run_stages(experiment: Experiment, until: StageName) -> Finished:
@@ -82,7 +105,7 @@ def report(finished: Finished) -> None:
     best = next(outcome for outcome in trial_outcomes(finished.finetune) if outcome.name == name)
     if finished.evaluation:
         say((finished.evaluation.directory / TABLE).read_text())
-        say(f"scores and curves: {finished.evaluation.directory} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
+        say(f"scores and curves: {finished.evaluation.location} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
     say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
     say(f"its policy: {best.policy}")
     say(f"MLflow: {finished.experiment.tracker.uri} (see it with `afrl ui`)")

@@ -46,6 +46,8 @@ class TrialInputs:
     """Of the actor that holds the training bank and every trial's q."""
     critic: CriticGradients
     """The pretrained one."""
+    replay_logs: str | None = None
+    """Folder or URI below which each trial writes the rows of its replay, each once; None: all into each checkpoint."""
 
 
 class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
@@ -68,7 +70,8 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             perturbation.pgd,
             inputs.critic if perturbation.pgd.critic == "pretrained" else None,
         )
-        algorithm = trial_algorithm_config(self._settings, self._source).build_algo()
+        config = trial_algorithm_config(self._settings, self._source).training(replay_log=self._replay_log())
+        algorithm = config.build_algo()
         if self._settings.finetune.start == "pretrained":
             hand_over(inputs.pretrained, algorithm)
             offline = offline_share(inputs.transitions, self._settings)
@@ -108,6 +111,9 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             **_training_metrics(result),
             "done": row["env_steps"] >= finetune.steps,
         }
+
+    def _replay_log(self) -> str | None:
+        return replay_log(self._inputs.replay_logs, self.trial_id) if self._inputs.replay_logs else None
 
     def _validation_scores(self) -> dict[str, float]:
         """Mean score under each condition and over the main ones, on validation episodes and the validation bank.
@@ -150,6 +156,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         self._training.algorithm.stop()
+
+
+def replay_log(replay_logs: str, trial_id: str) -> str:
+    """Where the replay's rows of one trial lie."""
+    return f"{replay_logs}/{trial_id}"
 
 
 def total_evaluations(settings: ExperimentSettings) -> int:

@@ -61,7 +61,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     runtime = every[0].settings.runtime
     if cluster_address(runtime):
         connect(runtime)
-        require_shared(output)
+        require_shared(str(output))
     with _alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):

@@ -35,6 +35,9 @@ class RunTrial(FinetuneTrial):
             self.load_checkpoint(str(checkpoint))
             self._move_q()
 
+    def _replay_log(self) -> str:
+        return str(self._run.stage.directory / "replay")
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Another run in the same process: starting one takes longer than a small training."""
         self.cleanup()

@@ -4,7 +4,8 @@
 """
 
 from afrl_ray.tracking.location import default_uri, ui_command
-from afrl_ray.tracking.run import RunStatus, TrackedRun
-from afrl_ray.tracking.tracker import ExperimentTracker
+from afrl_ray.tracking.run import TrackedRun
+from afrl_ray.tracking.tracker import IDENTITY_FILE, ExperimentTracker
+from afrl_ray.tracking.unsent import RunStatus
 
-__all__ = ["ExperimentTracker", "RunStatus", "TrackedRun", "default_uri", "ui_command"]
+__all__ = ["IDENTITY_FILE", "ExperimentTracker", "RunStatus", "TrackedRun", "default_uri", "ui_command"]

@@ -41,6 +41,7 @@ class Connection:
         self._experiment_id = ""
         self._retry_at = 0.0
         self._failing = False
+        self.has_answered = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None, "_experiment_id": "", "_retry_at": 0.0}
@@ -76,6 +77,7 @@ class Connection:
         if self._failing:
             logger.warning("MLflow at %s answers again", self.uri)
         self._failing = False
+        self.has_answered = True
         self._retry_at = 0.0
         return True
 

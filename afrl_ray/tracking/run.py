@@ -4,59 +4,42 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from afrl_ray.storage import StorageError
 from afrl_ray.tracking.connection import Connection, Refused, logger
 from afrl_ray.tracking.names import MAX_TAG, entity_name, finite, flatten, text
+from afrl_ray.tracking.unsent import Journal, Point, RunStatus, Unsent, waiting_runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-
 KEY_TAG = "afrl.key"
 _MAX_METRICS = 1000
 _MAX_PARAMETERS = 100
-_MAX_UNSENT = 50_000
-"""Metric values kept for one run while MLflow is away: some hours of training; then the oldest go."""
-
-
-@dataclass(frozen=True)
-class _Point:
-    name: str
-    value: float
-    timestamp: int  # milliseconds; kept when sent again, so that MLflow knows a repetition by it
-    step: int
-
-
-@dataclass
-class _Unsent:
-    parameters: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    points: deque[_Point] = field(default_factory=lambda: deque(maxlen=_MAX_UNSENT))
-    artifacts: deque[tuple[str, str | None]] = field(default_factory=deque)
-    status: RunStatus | None = None
-    is_new: bool = True
-    """The run itself must still be found or created."""
-
-    def any(self) -> bool:
-        return self.is_new or bool(self.parameters or self.tags or self.points or self.artifacts or self.status)
+_PATIENCE = 120.0
+_PAUSE = 5.0
+"""Seconds that the end of an experiment waits for a server that answered before, and between two attempts."""
 
 
 class TrackedRun:
     """Write-only view of a run. Every method keeps its entry and tries to send all that is kept, at most once.
 
-    A step not after the last one of its metric is skipped: an experiment that was restored to an earlier checkpoint
-    logs no step twice. Pickling keeps the identity only; unsent entries stay with the process that made them.
+    What could not be sent is kept below `unsent`, a folder or URI, too: a process that was killed meanwhile, or that
+    ended before MLflow came back, leaves it to the next one that opens the run. A step not after the last one of its
+    metric is skipped: an experiment that was restored to an earlier checkpoint logs no step twice. Pickling keeps the
+    identity only; unsent entries stay with the process that made them, and where it kept them.
     """
 
-    def __init__(self, connection: Connection, key: str, name: str, parent: "TrackedRun | None" = None) -> None:
+    def __init__(
+        self, connection: Connection, key: str, name: str, unsent: str, parent: "TrackedRun | None" = None
+    ) -> None:
         self.key = key
         self.name = name
+        self._unsent_at = unsent
         self._connection = connection
         self._parent = parent
         self._children: dict[str, TrackedRun] = {}
@@ -64,14 +47,21 @@ class TrackedRun:
 
     def _forget(self) -> None:
         self.run_id: str | None = None
-        self._unsent = _Unsent()
+        self._journal = Journal(self._unsent_at, self.key, self.name)
+        self._unsent = self._journal.read() if self._connection.enabled else Unsent()
+        self._journalled = self._unsent.any()
+        self._new = Unsent()
+        """What came since the last flush, neither sent nor in the journal."""
         self._last_steps: dict[str, int] = {}
         self._stored_metrics: frozenset[str] = frozenset()
         self._stored_parameters: frozenset[str] = frozenset()
+        self._not_kept = Unsent()
+        """What is in `_unsent` and not in the journal."""
         self._refused = False
+        self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("key", "name", "_connection", "_parent", "_children")
+        kept = ("key", "name", "_unsent_at", "_connection", "_parent", "_children")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -81,23 +71,27 @@ class TrackedRun:
     def child(self, key: str, name: str | None = None) -> "TrackedRun":
         """The run below this one called `key`, the same object each time."""
         if key not in self._children:
-            self._children[key] = TrackedRun(self._connection, f"{self.key}/{key}", name or key, self)
+            self._children[key] = TrackedRun(self._connection, f"{self.key}/{key}", name or key, self._unsent_at, self)
         return self._children[key]
+
+    def adopt(self) -> None:
+        """Take over what other processes left unsent for runs below this one."""
+        for key, name in waiting_runs(self._unsent_at).items():
+            if key.startswith(f"{self.key}/"):
+                self.child(key.removeprefix(f"{self.key}/"), name)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Nested settings as dotted parameters. MLflow never changes a parameter: the first value stays."""
-        self._unsent.parameters.update(flatten(parameters))
-        self.flush()
+        self._add(Unsent(parameters=flatten(parameters)))
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        self._unsent.tags.update({entity_name(name): text(value, MAX_TAG) for name, value in tags.items()})
-        self.flush()
+        self._add(Unsent(tags={entity_name(name): text(value, MAX_TAG) for name, value in tags.items()}))
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
         """Metrics at environment step (or update) `step`; what is not a finite number is left out."""
         now = time.time_ns() // 1_000_000
-        self._unsent.points.extend(_Point(name, value, now, int(step)) for name, value in finite(metrics).items())
-        self.flush()
+        points = (Point(name, value, now, int(step)) for name, value in finite(metrics).items())
+        self._add(Unsent(points=deque(points)))
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or everything in a folder, into the run's artifacts, under `folder`.
@@ -107,19 +101,36 @@ class TrackedRun:
         """
         if not path.exists():
             raise FileNotFoundError(f"no artifact at {path}")
-        self._unsent.artifacts.append((str(path.absolute()), folder))
-        self.flush()
+        self._add(Unsent(artifacts=deque([(str(path.absolute()), folder)])))
 
     def begin(self) -> None:
         """Show the run as running, also where it was found with an end."""
-        self._unsent.status = "RUNNING"
-        self.flush()
+        self._add(Unsent(status="RUNNING"))
+
+    def _add(self, entries: Unsent, *, force: bool = False) -> bool:
+        self._new.add(entries)
+        return self.flush(force=force)
 
     def finish(self, status: RunStatus = "FINISHED") -> None:
-        """End the run, after one last try to send what it and its children keep. Later entries do not reopen it."""
-        self._unsent.status = status
-        if not self.flush(force=True) and self._connection.enabled:
-            logger.warning("run %s ended, but MLflow lacks its last entries", self.name)
+        """End the run, after one last try to send what it and its children keep. Later entries do not reopen it.
+
+        At the end of a whole experiment a server that has answered before gets two minutes to come back.
+        """
+        is_whole_experiment = self._parent is None
+        if is_whole_experiment:
+            self.adopt()
+        sent = self._add(Unsent(status=status), force=True)
+        waits = is_whole_experiment and status != "KILLED" and self._connection.has_answered
+        deadline = time.monotonic() + (_PATIENCE if waits else 0.0)
+        while not sent and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            sent = self.flush(force=True)
+        if not sent:
+            logger.warning(
+                "run %s ended, but MLflow lacks its last entries; they are in %s, and the same command sends them",
+                self.name,
+                self._unsent_at,
+            )
 
     def flush(self, *, force: bool = False) -> bool:
         """Send what is kept, the children's too; True when nothing is left. `force` tries even during an outage."""
@@ -142,18 +153,39 @@ class TrackedRun:
 
     def _flush_own(self, force: bool) -> bool:
         if not self._connection.enabled:
-            self._unsent = _Unsent()
+            self._new = Unsent()
             return True
-        if not self._unsent.any():
+        came, self._new = self._new, Unsent()
+        self._unsent.add(came)
+        self._not_kept.add(came)
+        if self.run_id is not None and not self._unsent.any():
             return True
         try:
-            return self._connection.attempt(self._send, force=force)
+            sent = self._connection.attempt(self._send, force=force)
         except Refused as error:
             if not self._refused:
                 logger.warning("MLflow refuses entries of run %s; they are dropped (%s)", self.name, str(error)[:300])
             self._refused = True
-            self._unsent = _Unsent(is_new=self.run_id is None)
-            return True
+            self._unsent = Unsent()
+            sent = True
+        self._keep(sent)
+        return sent
+
+    def _keep(self, sent: bool) -> None:
+        """Bring the journal up to date; where that fails, the entries are in memory still."""
+        if sent:
+            self._not_kept = Unsent()
+        try:
+            if sent and self._journalled:
+                self._journal.clear()
+                self._journalled = False
+            elif self._not_kept.any():
+                self._journal.append(self._not_kept)
+                self._not_kept, self._journalled = Unsent(), True
+        except (OSError, StorageError) as error:
+            if not self._warned:
+                logger.warning("cannot keep what MLflow has not taken of run %s on disk: %s", self.name, error)
+            self._warned = True
 
     def _send(self, client: "MlflowClient", experiment_id: str) -> None:
         from mlflow.entities import Metric, Param, RunTag
@@ -187,7 +219,8 @@ class TrackedRun:
         while unsent.artifacts:
             path, folder = unsent.artifacts[0]
             send = client.log_artifacts if Path(path).is_dir() else client.log_artifact
-            send(run_id, path, folder)
+            if Path(path).exists():  # it may have been replaced since an earlier process kept it for MLflow
+                send(run_id, path, folder)
             unsent.artifacts.popleft()
         if unsent.status == "RUNNING":
             client.update_run(run_id, "RUNNING")
@@ -195,9 +228,9 @@ class TrackedRun:
             client.set_terminated(run_id, unsent.status)
         unsent.status = None
 
-    def _not_yet_logged(self, client: "MlflowClient", run_id: str, points: list[_Point]) -> list[_Point]:
+    def _not_yet_logged(self, client: "MlflowClient", run_id: str, points: list[Point]) -> list[Point]:
         """Those of `points` whose step comes after the last one of their metric."""
-        fresh: list[_Point] = []
+        fresh: list[Point] = []
         last: dict[str, int] = {}
         for point in points:
             if point.name not in last:
@@ -224,6 +257,5 @@ class TrackedRun:
             run = client.create_run(experiment_id, tags=tags, run_name=self.name)
         self._stored_metrics = frozenset(run.data.metrics)
         self._stored_parameters = frozenset(run.data.params)
-        self._unsent.is_new = False
         self.run_id = run.info.run_id
         return self.run_id

@@ -10,7 +10,8 @@ from afrl_ray.tracking.connection import Connection
 from afrl_ray.tracking.location import artifact_root, default_uri
 from afrl_ray.tracking.run import TrackedRun
 
-_IDENTITY_FILE = "tracking_id"
+IDENTITY_FILE = "tracking_id"
+_UNSENT = "unsent"
 
 
 class ExperimentTracker:
@@ -21,16 +22,28 @@ class ExperimentTracker:
     same name on another machine, gets its own.
     """
 
-    def __init__(self, settings: TrackingSettings, output_directory: Path, name: str) -> None:
-        self.uri = default_uri(settings, output_directory)
-        connection = Connection(
-            self.uri, settings.experiment, artifact_root(self.uri, output_directory), settings.enabled
-        )
+    def __init__(
+        self,
+        settings: TrackingSettings,
+        output_directory: Path,
+        name: str,
+        *,
+        location: str | None = None,
+        neighbour: Path | None = None,
+    ) -> None:
+        """`location` is the URI of which the output folder is a working copy, where there is one.
+
+        Without a tracking URI a SQLite file beside `neighbour` is used, or beside the output folder.
+        """
+        neighbour = neighbour or output_directory
+        self.uri = default_uri(settings, neighbour)
+        connection = Connection(self.uri, settings.experiment, artifact_root(self.uri, neighbour), settings.enabled)
         identity = _find_or_make_identity(output_directory) if settings.enabled else ""
-        self._parent = TrackedRun(connection, identity, name)
+        self._parent = TrackedRun(connection, identity, name, f"{location or output_directory.absolute()}/{_UNSENT}")
 
     def parent_run(self, parameters: Mapping[str, Any] | None = None) -> TrackedRun:
         """The run of the whole pipeline or sweep; as a context manager it is finished, failed or killed at its end."""
+        self._parent.adopt()
         if parameters:
             self._parent.log_parameters(parameters)
         return self._parent
@@ -51,7 +64,7 @@ class ExperimentTracker:
 
 def _find_or_make_identity(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / _IDENTITY_FILE
+    file = folder / IDENTITY_FILE
     try:
         with file.open("x", encoding="ascii") as new:
             new.write(uuid.uuid4().hex)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from afrl_ray.algorithms.replay import ColumnarReplay, Fragment, RowLayout
+from afrl_ray.algorithms.replay import ColumnarReplay, Fragment, RowLayout, complete_replay
+from afrl_ray.algorithms.replay_log import ReplayLog
 
 WIDTH = 3
 CPU = torch.device("cpu")
@@ -225,3 +226,141 @@ def test_rows_of_another_environment_are_refused(tmp_path: Path) -> None:
     filled(5, 3).save_to_path(tmp_path / "replay")
     with pytest.raises(ValueError, match="expected"):
         ColumnarReplay(5, WIDTH + 2, CPU).restore_from_path(tmp_path / "replay")
+
+
+# ---- checkpoints that write each row once ----------------------------------------------------------------------------
+
+
+def logged(location: Path, capacity: int = 5) -> ColumnarReplay:
+    return ColumnarReplay(capacity, WIDTH, CPU, ReplayLog(str(location)))
+
+
+def same_ring(one: ColumnarReplay, other: ColumnarReplay) -> bool:
+    """Whether every row is in the same slot, and the next one goes into the same."""
+    draws = [ring.sample(2, 16, torch.Generator().manual_seed(0)) for ring in (one, other)]
+    return one.get_state() == other.get_state() and torch.equal(*draws)
+
+
+def written(location: Path) -> list[int]:
+    """How many rows each file has, in the order of their numbers."""
+    return [len(np.load(file)) for file in sorted(location.iterdir())]
+
+
+@pytest.mark.parametrize("counts", [(3,), (3, 1), (5, 5), (3, 4, 4), (2, 13, 1), (1,) * 12, (4, 0, 3)])
+def test_every_checkpoint_of_a_log_is_the_ring_as_it_was(counts: tuple[int, ...], tmp_path: Path) -> None:
+    replay, start, rings = logged(tmp_path / "log"), 0, []
+    for index, count in enumerate(counts):
+        replay.add(numbered(start, start + count))
+        start += count
+        replay.save_to_path(tmp_path / str(index))
+        assert not (tmp_path / str(index) / "rows.npy").exists()
+        rings.append(filled(5, *counts[: index + 1]))
+    for index in range(max(len(counts) - 5, 0), len(counts)):  # the last five
+        copy = logged(tmp_path / "log")
+        copy.add(numbered(500, 502))
+        copy.restore_from_path(tmp_path / str(index))
+        assert same_ring(copy, rings[index])
+
+
+def test_a_row_is_written_once(tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log", capacity=100)
+    for index, count in enumerate((60, 3, 0, 3)):
+        replay.add(numbered(0, count))
+        replay.save_to_path(tmp_path / str(index))
+    assert written(tmp_path / "log") == [60, 3, 3]
+
+
+def test_files_that_no_recent_checkpoint_needs_are_deleted(tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log", capacity=5)
+    for index in range(30):
+        replay.add(numbered(index, index + 1))
+        replay.save_to_path(tmp_path / str(index))
+    assert len(written(tmp_path / "log")) == 5 + 4  # the rows of the ring, and of the four checkpoints before
+
+
+def test_a_restored_log_goes_on_and_an_abandoned_one_does_no_harm(tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log")
+    replay.add(numbered(0, 3))
+    replay.save_to_path(tmp_path / "first")
+    replay.add(numbered(100, 102))  # never seen again: the run goes back to the first checkpoint
+    replay.save_to_path(tmp_path / "lost")
+    copy = logged(tmp_path / "log")
+    copy.restore_from_path(tmp_path / "first")
+    copy.add(numbered(3, 7))
+    copy.save_to_path(tmp_path / "second")
+    again = logged(tmp_path / "log")
+    again.restore_from_path(tmp_path / "second")
+    assert same_ring(again, filled(5, 3, 4))
+    assert sorted(written(tmp_path / "log")) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("capacity", [3, 8])
+@pytest.mark.parametrize("counts", [(3,), (5,), (3, 4), (1,) * 12])
+def test_a_logged_ring_goes_on_in_one_of_another_size(counts: tuple[int, ...], capacity: int, tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log")
+    replay.add(numbered(0, sum(counts)))
+    replay.save_to_path(tmp_path / "saved")
+    copy = logged(tmp_path / "log", capacity)
+    copy.restore_from_path(tmp_path / "saved")
+    expected = contents(replay)[-capacity:]
+    assert contents(copy) == expected
+    copy.save_to_path(tmp_path / "again")
+    again = logged(tmp_path / "log", capacity)
+    again.restore_from_path(tmp_path / "again")
+    assert contents(again) == expected
+
+
+def test_a_whole_checkpoint_goes_on_with_a_log(tmp_path: Path) -> None:
+    filled(5, 8).save_to_path(tmp_path / "whole")
+    copy = logged(tmp_path / "log")
+    copy.restore_from_path(tmp_path / "whole")
+    copy.add(numbered(8, 9))
+    copy.save_to_path(tmp_path / "saved")
+    again = logged(tmp_path / "log")
+    again.restore_from_path(tmp_path / "saved")
+    assert same_ring(again, filled(5, 8, 1))
+
+
+def test_the_log_may_have_been_moved_or_be_another_ones(tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log")
+    replay.add(numbered(0, 7))
+    replay.save_to_path(tmp_path / "saved")
+    for location in (None, tmp_path / "other"):  # no log, and a trial that takes over another one's checkpoint
+        copy = ColumnarReplay(5, WIDTH, CPU) if location is None else logged(location)
+        copy.restore_from_path(tmp_path / "saved")
+        assert same_ring(copy, filled(5, 7))
+        copy.save_to_path(tmp_path / "again")
+        copy.restore_from_path(tmp_path / "again")
+    assert written(tmp_path / "other") == [5]
+    (tmp_path / "log").rename(tmp_path / "moved")
+    copy = logged(tmp_path / "moved")
+    copy.restore_from_path(tmp_path / "saved")
+    assert same_ring(copy, filled(5, 7))
+
+
+@pytest.mark.parametrize("counts", [(), (3,), (5,), (8,), (3, 4, 4)])
+def test_a_completed_checkpoint_needs_no_log(counts: tuple[int, ...], tmp_path: Path) -> None:
+    replay, start = logged(tmp_path / "log"), 0
+    for count in counts:
+        replay.add(numbered(start, start + count))
+        start += count
+        replay.save_to_path(tmp_path / "earlier")
+    replay.save_to_path(tmp_path / "checkpoint" / "replay")
+    if counts:
+        (tmp_path / "log").rename(tmp_path / "moved")
+    complete_replay(tmp_path / "checkpoint", str(tmp_path / "moved"))
+    copy = ColumnarReplay(5, WIDTH, CPU)
+    copy.restore_from_path(tmp_path / "checkpoint" / "replay")
+    assert copy.get_state() == replay.get_state()
+    if counts:
+        assert same_ring(copy, replay)
+
+
+def test_a_log_without_its_file_says_which(tmp_path: Path) -> None:
+    replay = logged(tmp_path / "log")
+    replay.add(numbered(0, 3))
+    replay.save_to_path(tmp_path / "saved")
+    [file] = (tmp_path / "log").iterdir()
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=file.name):
+        logged(tmp_path / "log").restore_from_path(tmp_path / "saved")

@@ -1,0 +1,44 @@
+"""Where files are: a folder, or a URI such as s3://BUCKET/PREFIX."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+", re.ASCII)
+_STORAGE = re.compile(r"(s3|gs)://[^/?#\s]+/[^/?#\s][^?#\s]*", re.ASCII)
+
+
+def is_uri(location: str) -> bool:
+    """Whether `location` is written as a URI, and not as a path."""
+    return _URI.match(location) is not None
+
+
+def storage_uri(location: str) -> str:
+    """`location` without slashes at its end.
+
+    Raises:
+        ValueError: it is no URI with a bucket and a prefix.
+    """
+    stripped = location.rstrip("/")
+    if not _STORAGE.fullmatch(stripped):
+        raise ValueError(f"{location} is no storage known here: write s3://BUCKET/PREFIX, or a folder")
+    return stripped
+
+
+def scratch_folder() -> Path:
+    """Where this machine keeps working copies of what belongs to a URI: AFRL_SCRATCH, or afrl in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("AFRL_SCRATCH") or f"{cache}/afrl").expanduser().absolute()
+
+
+def _folder_or_uri(value: Any) -> Any:
+    if isinstance(value, str):
+        return storage_uri(value) if is_uri(value) else Path(value)
+    return value
+
+
+Location = Annotated[Path | str, BeforeValidator(_folder_or_uri)]
+"""A path, or a storage URI as text."""

@@ -1,0 +1,67 @@
+"""Places for files: folders of this machine, and URIs such as s3://BUCKET/PREFIX, through pyarrow.
+
+Credentials and endpoint of S3 are the AWS variables of each process's environment (AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION) or the machine's role; they are in no setting.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class StorageError(ValueError):
+    """A place that cannot be written to or read from, in one line."""
+
+
+def open_storage(location: str) -> tuple[Any, str]:
+    """The pyarrow file system of `location`, a URI or an absolute path, and the path in it.
+
+    Raises:
+        StorageError: there is no such kind of storage, or nothing says how to reach it.
+    """
+    from pyarrow.fs import FileSystem
+
+    with one_line(location):
+        filesystem, path = FileSystem.from_uri(location)
+    return filesystem, path
+
+
+def require_writable(location: str) -> None:
+    """Make sure that an object can be written below the URI `location`, by writing one and taking it away.
+
+    Raises:
+        StorageError: saying why it cannot.
+    """
+    filesystem, path = open_storage(location)
+    probe = f"{path}/.probe"
+    with one_line(location):
+        with filesystem.open_output_stream(probe) as stream:
+            stream.write(b"")
+        filesystem.delete_file(probe)
+
+
+@contextmanager
+def one_line(location: str) -> Iterator[None]:
+    """Turn what pyarrow raises about `location` into a `StorageError`, except that a file is not there."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ArrowException) as error:
+        raise StorageError(f"{location}: {_reason(str(error))}") from error
+
+
+_REASONS = {
+    "NO_SUCH_BUCKET": "there is no such bucket, or not in this region (AWS_REGION)",
+    "ACCESS_DENIED": "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
+    "NETWORK_CONNECTION": "no answer: check the network, and AWS_ENDPOINT_URL where the storage is not Amazon's",
+}
+
+
+def _reason(message: str) -> str:
+    for code, reason in _REASONS.items():
+        if code in message:
+            return reason
+    return " ".join(message.split())[:300]
