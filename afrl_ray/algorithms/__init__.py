@@ -6,6 +6,7 @@ from afrl_ray.algorithms.iql import IQL, IQLConfig
 from afrl_ray.algorithms.off_policy import OffPolicyAlgorithm, OffPolicyConfig
 from afrl_ray.algorithms.registry import CONFIGS, algorithm_config
 from afrl_ray.algorithms.replay import complete_replay
+from afrl_ray.algorithms.replay_log import ReplayLog
 from afrl_ray.algorithms.sac import SAC, SACConfig
 from afrl_ray.algorithms.td3 import TD3, TD3Config
 from afrl_ray.algorithms.td3_bc import TD3BC, TD3BCConfig
@@ -22,6 +23,7 @@ __all__ = [
     "IQLConfig",
     "OffPolicyAlgorithm",
     "OffPolicyConfig",
+    "ReplayLog",
     "SACConfig",
     "TD3BCConfig",
     "TD3Config",

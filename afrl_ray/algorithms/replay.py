@@ -202,17 +202,17 @@ class _Index:
         return np.roll(rows[len(rows) - self.size :], (self.added - self.size) % self.capacity, axis=0)
 
 
-def complete_replay(checkpoint: Path, location: str | None = None) -> None:
+def complete_replay(checkpoint: Path, location: str) -> None:
     """Put the rows themselves into a checkpoint that names them, so that it needs nothing outside its folder.
 
     Args:
         checkpoint: a folder with replays somewhere in it; those that are complete are left alone.
-        location: where the log lies now; where it lay when the checkpoint was written if not given.
+        location: where the log lies.
     """
     for file in sorted(checkpoint.rglob(_INDEX_FILE)):
         index = _read_index(file.parent)
         if index is not None:
-            _write_rows(file.parent, index.slots(ReplayLog(location or index.location)))
+            _write_rows(file.parent, index.slots(ReplayLog(location)))
         file.unlink()
 
 

@@ -66,6 +66,14 @@ class ReplayLog:
         if segments:
             self._first_rows.append(segments[0].start)
 
+    def delete(self) -> None:
+        """Take everything away; checkpoints that name these files are lost."""
+        from pyarrow.fs import FileType
+
+        if self._filesystem.get_file_info(self._path).type == FileType.Directory:
+            self._filesystem.delete_dir(self._path)
+        self.go_on_from([])
+
     def holds(self, segments: list[Segment]) -> bool:
         """Whether all these files are here."""
         from pyarrow.fs import FileType

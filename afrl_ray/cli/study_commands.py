@@ -42,17 +42,21 @@ def reproduce(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
     from afrl_ray.config import ExperimentSettings
     from afrl_ray.config.loading import parse_overrides
+    from afrl_ray.config.location import is_uri
     from afrl_ray.studies.expand import Plan
     from afrl_ray.studies.files import load_scale, load_study, short_name
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")
+    settings = ExperimentSettings.model_construct(output=arguments.output or _OUTPUT)
+    if is_uri(str(settings.output)) or settings.output_uri is not None:
+        raise ValueError("studies work in a folder, which all nodes of a cluster share; give one with --output FOLDER")
     return Plan(
         study,
         load_study(study),
         short_name(scale),
         load_scale(scale),
-        ExperimentSettings(output=arguments.output or _OUTPUT).output_directory,
+        settings.output_directory,
         tuple(arguments.robot or ()),
         arguments.seeds,
         parse_overrides(arguments.overrides),

@@ -87,6 +87,7 @@ class Mirror:
             version = uuid.uuid4().hex[:8]
             name = local.name if known is None else f"{local.name}@{version}"
             with one_line(self.uri):
+                filesystem.create_dir(f"{path}/{name}" if local.is_dir() else path, recursive=True)
                 copy_files(
                     str(local),
                     f"{path}/{name}",
@@ -105,7 +106,7 @@ class Mirror:
 
     def fetch(self, folder: Path, index: Index) -> None:
         """Make `folder` what `index` says; what is there already in the same version stays."""
-        from pyarrow.fs import LocalFileSystem, copy_files
+        from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
         filesystem, path = self._place
         record = _read_record(folder)
@@ -119,6 +120,8 @@ class Mirror:
                 temporary = folder / f".{name}.fetching"
                 _remove(temporary)
                 with one_line(self.uri):
+                    if filesystem.get_file_info(f"{path}/{entry.object}").type == FileType.Directory:
+                        temporary.mkdir()
                     copy_files(
                         f"{path}/{entry.object}",
                         str(temporary),
@@ -140,7 +143,9 @@ class Mirror:
             found = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
             files = [one.path for one in found if one.type == FileType.File]
             for file in sorted(files, key=lambda file: file == f"{path}/{INDEX}"):
-                filesystem.copy_file(file, f"{aside}/{file.removeprefix(f'{path}/')}")
+                target = f"{aside}/{file.removeprefix(f'{path}/')}"
+                filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+                filesystem.copy_file(file, target)
                 filesystem.delete_file(file)
 
     def _visible(self, folder: Path) -> Iterator[Path]:

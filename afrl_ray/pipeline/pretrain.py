@@ -8,7 +8,7 @@ import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 
-from afrl_ray.algorithms import algorithm_config, complete_replay, load_module
+from afrl_ray.algorithms import ReplayLog, algorithm_config, complete_replay, load_module
 from afrl_ray.datasets import Transitions, observation_statistics
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
@@ -64,13 +64,13 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
         return stage, transitions
     stage.begin()
     connect(settings.runtime)
-    checkpoint = stage.directory / _CHECKPOINT
     training = _start_or_resume(experiment, transitions, stage)
     parameters = settings.model_dump(mode="json", include={"pretrain", "environment", "seed"})
     try:
         with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
             _train(experiment, training, stage, run)
-            complete_replay(checkpoint, _replay_log(stage))
+            complete_replay(stage.directory / _CHECKPOINT, _replay_log(stage))
+            ReplayLog(_replay_log(stage)).delete()
             policy = training.algorithm.evaluation_policy()
             save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})
             outputs = {"policy_hash": policy.fingerprint(), "score": training.curve[-1]["normal"]}

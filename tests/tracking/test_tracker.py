@@ -193,14 +193,44 @@ def test_entries_of_an_outage_are_sent_afterwards(root: Path, caplog: pytest.Log
 
 
 @pytest.mark.slow
+def test_what_a_dead_process_could_not_send_is_sent_by_the_next(root: Path, output: Path) -> None:
+    folder = root / "locked out too"
+    folder.write_text("a file where the database's folder should be")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    dead = open_tracker(output, uri=uri)
+    trial = dead.child_run("trial", name="a trial", parameters={"beta": 0.3})
+    for step in (1, 2, 3):
+        trial.log_metrics({"a": step}, step)
+    trial.finish()
+    dead.child_run("other").log_metrics({"a": 7}, 1)
+    folder.unlink()
+
+    tracker = open_tracker(output, uri=uri)
+    tracker.child_run("other").log_metrics({"a": 7}, 1)  # repeated, since its checkpoint is older
+    with tracker.parent_run():
+        pass
+    client = mlflow_tracking.MlflowClient(uri)
+    runs = {run.info.run_name: run for run in client.search_runs(["1"])}
+    assert {name: run.info.status for name, run in runs.items() if name != "other"} == {
+        output.name: "FINISHED",
+        "a trial": "FINISHED",
+    }
+    points = {name: client.get_metric_history(run.info.run_id, "a") for name, run in runs.items()}
+    assert [point.step for point in points["a trial"]] == [1, 2, 3]
+    assert [point.step for point in points["other"]] == [1]
+    assert runs["a trial"].data.params == {"beta": "0.3"}
+    assert list((output / "unsent").iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_server_that_is_down_is_not_waited_for(output: Path, caplog: pytest.LogCaptureFixture) -> None:
     tracker = open_tracker(output, uri="http://127.0.0.1:9")
     with tracker.parent_run({"a": 1}) as run:
-        for step in range(100_000):
-            run.log_metrics({"a": step}, step)
+        for step in range(100):
+            run.log_metrics({f"m{number}": step for number in range(1000)}, step)
     assert run.run_id is None
     assert len(run._unsent.points) == 50_000  # bounded: the oldest went
-    assert run._unsent.points[-1].step == 99_999
+    assert run._unsent.points[-1].step == 99
     assert [record.message.split(" ")[0] for record in caplog.records] == ["MLflow", "run"]
 
 

@@ -1,9 +1,6 @@
 """Runs to disturb, the undisturbed one beside them, and the record of what became of each fault."""
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode keeps it off
 
 from fault_support.hosts import Hosts, reason_against, switched_on
-from fault_support.jobs import Job
 from fault_support.record import Record
-from fault_support.results import Results, assert_as_undisturbed
-from fault_support.runs import LocalRun, give_foundation, remounted, wait_for
+from fault_support.runs import Job, LocalRun, Run, give_foundation
+from fault_support.servers import MLflowServer, mlflow_server, s3_bucket
 
 
 @pytest.fixture(scope="session")
@@ -24,96 +20,72 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
     run = LocalRun(tmp_path_factory.mktemp("undisturbed"))
     run.start()
     try:
-        run.finish()
+        run.succeed()
         yield run
     finally:
         run.end()
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
-    made: list[LocalRun] = []
-
-    def make(**options: Any) -> LocalRun:
-        made.append(LocalRun(tmp_path, **options))
-        return made[-1]
-
-    yield make
-    for run in made:
-        run.end()
-
-
-@pytest.fixture(name="wait_for")
-def wait_for_fixture() -> Callable[..., Any]:
-    return wait_for
-
-
-@pytest.fixture
-def disturbed(undisturbed: LocalRun, tmp_path: Path) -> Iterator[LocalRun]:
-    run = LocalRun(tmp_path)
-    give_foundation(undisturbed, run.output)
-    yield run
-    run.end()
-
-
-@pytest.fixture
-def same() -> Callable[[Results, Results], None]:
-    return assert_as_undisturbed
-
-
-@pytest.fixture
-def read_only() -> Iterator[Callable[..., None]]:
-    """Makes a folder read-only for some seconds, for every process that uses it: by a mount of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
-    mounted: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        subprocess.run(["mount", "--bind", folder, folder], check=True)
-        mounted.append(folder)
-
-    def strike(folder: Path, seconds: float) -> None:
-        # open files keep a file system writeable, and somebody always has one open
-        wait_for(lambda: remounted(folder, "ro"), 60, "a moment without open files")
-        time.sleep(seconds)
-        assert remounted(folder, "rw")
-
-    strike.mount = mount  # type: ignore[attr-defined]
-    yield strike
-    for folder in mounted:
-        remounted(folder, "rw")
-        subprocess.run(["umount", "--lazy", folder], check=False)
+def run(undisturbed: LocalRun, tmp_path: Path) -> Iterator[LocalRun]:
+    """A run on this machine, whose stages before the trials are done."""
+    one = LocalRun(tmp_path)
+    give_foundation(undisturbed, one.output)
+    yield one
+    one.end()
 
 
 @pytest.fixture(scope="session")
-def make_hosts() -> Callable[..., Any]:
+def bucket() -> Iterator[Any]:
+    """An S3 bucket."""
+    pytest.importorskip("moto", reason="moto is in the dev extra")
+    with s3_bucket() as one:
+        yield one
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path) -> Iterator[MLflowServer]:
+    with mlflow_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skips where there can be no hosts."""
     reason = reason_against()
     if reason is not None:
         pytest.skip(reason)
-    return switched_on
+
+
+@pytest.fixture(scope="session")
+def hosts(namespaces: None) -> Iterator[Hosts]:
+    """A head and two workers; a test that breaks one mends it."""
+    del namespaces
+    with switched_on(workers=2) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def submit(undisturbed: LocalRun) -> Callable[[Hosts], Job]:
-    """Makes the tiny experiment a job of some hosts, in an output folder that has the stages before the trials."""
-    return lambda hosts: Job.submit(hosts, undisturbed)
+def job(hosts: Hosts, undisturbed: LocalRun) -> Job:
+    """A job on the hosts, whose stages before the trials are done."""
+    return Job.submit(hosts, undisturbed)
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Iterator[Callable[..., Record]]:
+def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Run], Record]]:
     """Makes the record of a fault; it is written whether the test passes or not."""
     made: list[Record] = []
 
-    def make(fault: str, watched: Callable[[], dict[str, int]]) -> Record:
-        made.append(Record(fault, watched))
+    def make(fault: str, run: Run) -> Record:
+        made.append(Record(fault, run))
         return made[-1]
 
     yield make
     for one in made:
         report = getattr(request.node, "report_of_call", None)
-        one.facts["as_undisturbed"] = bool(report and report.passed)
+        one.facts["passed"] = bool(report and report.passed)
         if report is not None and report.failed:
-            one.facts["failure"] = str(report.longreprtext).splitlines()[-1][:300]
+            one.facts["failure"] = str(report.longrepr.reprcrash.message).splitlines()[0][:300]
         one.write()
 
 

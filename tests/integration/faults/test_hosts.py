@@ -1,120 +1,80 @@
-"""Hosts that die or are cut off while a job runs on them."""
+"""Hosts without power, a network cut, a raylet killed, the head lost: the job ends as if nothing had happened."""
 
-import os
 import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from fault_support.hosts import Hosts, switched_on
+from fault_support.record import Record
+from fault_support.results import assert_as_undisturbed
+from fault_support.runs import INTERVAL, Job, LocalRun, wait_for
+from fault_support.servers import redis_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-AFTER = 800
+AFTER = 2 * INTERVAL
 
 
-@pytest.fixture(scope="module")
-def hosts(make_hosts: Any) -> Iterator[Any]:
-    """A head and three workers; the tests kill what they like and leave as many."""
-    with make_hosts(workers=3) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def job(hosts: Any, submit: Callable[..., Any]) -> Any:
-    return submit(hosts)
-
-
-@contextmanager
-def redis_server(folder: Path) -> Iterator[int]:
-    """Redis on a free port of every address of this machine."""
-    port = 23_000 + os.getpid() % 1000
-    options = ["--port", str(port), "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", str(folder)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def host_of_a_trial(hosts: Any) -> Any:
-    return next(host for host in hosts.workers if host.pids("ray::FinetuneTrial"))
-
-
-def test_a_partition_that_heals(job: Any, hosts: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    note = record("partition", job.steps)
+def test_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("partition", job)
     job.reach(AFTER)
-    host = host_of_a_trial(hosts)
+    host = hosts.worker_of_a_trial()
     note.strike(host.unplug)
     note.recovered()
     host.plug_in()
-    job.succeed(note)
-    note.repeated(job.output / "finetune" / "replay")
-    same(job.results, undisturbed.results)
-    host.cut_power()  # its raylet ended when it learned that it had been given up
-    hosts.start_ray(host)
+    note.end()
+    hosts.mend(host)  # its raylet ends when it learns that it was given up
+    assert_as_undisturbed(job.results, undisturbed.results)
 
 
-@pytest.mark.long
-def test_a_raylet(job: Any, hosts: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    note = record("raylet", job.steps)
+def test_power_cut(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("power_cut", job)
     job.reach(AFTER)
-    host = host_of_a_trial(hosts)
-    note.strike(lambda: host.kill("raylet/raylet"))
-    note.recovered()
-    job.succeed(note)
-    note.repeated(job.output / "finetune" / "replay")
-    same(job.results, undisturbed.results)
-    host.cut_power()
-    hosts.start_ray(host)
-
-
-@pytest.mark.long
-def test_a_jobs_driver(job: Any, hosts: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    note = record("job_driver", job.steps)
-    job.reach(AFTER)
-    note.strike(lambda: hosts.head.kill("-m afrl_ray run"))
-    assert job.wait_over() == "FAILED"
-    job.resume()
-    note.facts["resumed"] = True
-    note.recovered()
-    job.succeed(note)
-    note.repeated(job.output / "finetune" / "replay")
-    same(job.results, undisturbed.results)
-
-
-def test_a_power_cut(job: Any, hosts: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    note = record("power_cut", job.steps)
-    job.reach(AFTER)
-    host = host_of_a_trial(hosts)
+    host = hosts.worker_of_a_trial()
     note.strike(host.cut_power)
     note.recovered()
-    job.succeed(note)
-    note.repeated(job.output / "finetune" / "replay")
-    same(job.results, undisturbed.results)
-    hosts.start_ray(host)
+    note.end()
+    hosts.mend(host)
+    assert_as_undisturbed(job.results, undisturbed.results)
 
 
 @pytest.mark.long
+def test_raylet(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("raylet", job)
+    job.reach(AFTER)
+    host = hosts.worker_of_a_trial()
+    note.strike(lambda: host.kill("raylet/raylet"))
+    note.recovered()
+    note.end()
+    hosts.mend(host)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
+def test_driver_of_a_job(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("driver_of_a_job", job)
+    job.reach(AFTER)
+    note.strike(lambda: hosts.head.kill("-m afrl_ray run"))
+    assert wait_for(job.over, "the end") == "FAILED"
+    job.resume()
+    note.recovered()
+    note.end(resumed=True)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("namespaces")
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
-def test_a_head_that_is_lost_with_its_state_in_redis(
-    make_hosts: Any, submit: Callable[..., Any], undisturbed: Any, record: Any, same: Any, tmp_path: Path
-) -> None:
-    """The head's host goes and comes back; the driver was on it, so the job is resumed."""
-    with redis_server(tmp_path) as port, make_hosts(workers=2, redis=port) as hosts:
-        job = submit(hosts)
-        note = record("head", job.steps)
+def test_head_with_its_state_in_redis(undisturbed: LocalRun, record: Callable[..., Record], tmp_path: Path) -> None:
+    """The head's host goes and comes back. The driver was on it, so the job is resumed."""
+    with redis_server(tmp_path) as port, switched_on(workers=2, redis=port) as hosts:
+        job = Job.submit(hosts, undisturbed)
+        note = record("head", job)
         job.reach(AFTER)
         note.strike(hosts.head.cut_power)
-        time.sleep(2)
         hosts.start_ray(hosts.head)
-        job.wait_over()
+        assert wait_for(job.over, "the end") == "FAILED"
         job.resume()
-        note.facts["resumed"] = True
         note.recovered()
-        job.succeed(note)
-        note.repeated(job.output / "finetune" / "replay")
-        same(job.results, undisturbed.results)
+        note.end(resumed=True)
+        assert_as_undisturbed(job.results, undisturbed.results)

@@ -1,92 +1,71 @@
-"""Processes killed on one machine: the run ends by itself, or after the same command, as if nothing had happened."""
+"""Processes killed and storage taken away on one machine: the run ends as if nothing had happened."""
 
 import os
-import signal
-from typing import Any
+import time
+from collections.abc import Callable
 
 import pytest
+from fault_support.hosts import read_only
+from fault_support.record import Record
+from fault_support.results import assert_as_undisturbed
+from fault_support.runs import INTERVAL, STEPS, LocalRun
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-AFTER = 800
-"""Steps of both trials before anything happens: their second checkpoint."""
+AFTER = 2 * INTERVAL
+"""Steps of both trials before anything happens."""
 
 
-def kill(pids: list[int]) -> None:
-    assert pids, "nothing to kill"
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-
-
-@pytest.mark.parametrize("after", [0, AFTER])
-def test_the_driver(after: int, disturbed: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    """With every process below it, before the first checkpoint of a trial too."""
-    disturbed.start()
-    note = record("driver", disturbed.steps)
-    disturbed.reach(after)
-    note.strike(lambda: kill([disturbed.process.pid]))
-    disturbed.process.wait()
-    disturbed.start()
+def test_driver(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    run.start()
+    note = record("driver", run)
+    run.reach(AFTER)
+    note.strike(run.kill_driver)
+    run.resume()
     note.recovered()
-    disturbed.finish()
-    note.repeated(disturbed.output / "finetune" / "replay")
-    same(disturbed.results, undisturbed.results)
+    note.end(resumed=True)
+    assert_as_undisturbed(run.results, undisturbed.results)
 
 
 @pytest.mark.long
-def test_a_trials_actor(disturbed: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    disturbed.start()
-    note = record("trial", disturbed.steps)
-    disturbed.reach(AFTER)
-    note.strike(lambda: kill(disturbed.workers("ray::FinetuneTrial")[:1]))
+@pytest.mark.parametrize(("fault", "title"), [("trial", "ray::FinetuneTrial"), ("bank", "ray::BankActor")])
+def test_actor(fault: str, title: str, run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    run.start()
+    note = record(fault, run)
+    run.reach(AFTER)
+    note.strike(lambda: run.kill(title, most=1))
     note.recovered()
-    disturbed.finish()
-    note.repeated(disturbed.output / "finetune" / "replay")
-    same(disturbed.results, undisturbed.results)
+    note.end()
+    assert_as_undisturbed(run.results, undisturbed.results)
 
 
 @pytest.mark.long
-def test_the_banks_actor(disturbed: Any, undisturbed: Any, record: Any, same: Any) -> None:
-    disturbed.start()
-    note = record("bank", disturbed.steps)
-    disturbed.reach(AFTER)
-    note.strike(lambda: kill(disturbed.workers("ray::BankActor")))
+def test_env_runner(run: LocalRun, record: Callable[..., Record]) -> None:
+    """A remote one begins new episodes when it is restarted, so the scores differ; the rows do not."""
+    run.overrides = ("runtime.num_env_runners=1", "search=null")
+    run.start()
+    note = record("env_runner", run)
+    run.reach(AFTER, trials=1)
+    note.strike(lambda: run.kill("ray::PerturbedEnvRunner"))
     note.recovered()
-    disturbed.finish()
-    note.repeated(disturbed.output / "finetune" / "replay")
-    same(disturbed.results, undisturbed.results)
+    note.end()
+    [curve] = run.results.curves().values()
+    assert [row["env_steps"] for row in curve] == list(range(0, STEPS + 1, INTERVAL))
+    rows = run.results.trials_of_mlflow()
+    assert len(rows) == len(curve)
+    assert set(rows.values()) == {1}
 
 
 @pytest.mark.long
-def test_an_env_runner(disturbed: Any, undisturbed: Any, record: Any) -> None:
-    """Remote env runners begin anew when restarted, so steps differ; the rows and their number do not."""
-    disturbed.start("runtime.num_env_runners=1", "runtime.trials_at_once=1", "search=null")
-    note = record("env_runner", disturbed.steps)
-    disturbed.reach(AFTER, trials=1)
-    note.strike(lambda: kill(disturbed.workers("ray::PerturbedEnvRunner")))
-    note.recovered()
-    disturbed.finish()
-    note.repeated(disturbed.output / "finetune" / "replay")
-    [curve] = disturbed.results.curves().values()
-    assert [row["env_steps"] for row in curve] == [
-        row["env_steps"] for row in next(iter(undisturbed.results.curves().values()))
-    ]
-    assert set(disturbed.results.trials_of_mlflow().values()) == {1}
-    assert len(disturbed.results.trials_of_mlflow()) == len(curve)
-
-
-@pytest.mark.long
-def test_storage_that_is_read_only_for_a_while(
-    disturbed: Any, undisturbed: Any, record: Any, same: Any, read_only: Any
-) -> None:
-    """Trials, Tune, and MLflow's file: all of them lie there."""
-    read_only.mount(disturbed.folder)
-    disturbed.start()
-    note = record("read_only_storage", disturbed.steps)
-    disturbed.reach(AFTER)
-    note.strike(lambda: read_only(disturbed.folder, seconds=20))
-    if disturbed.process.wait(timeout=600):
-        note.facts["resumed"] = True
-        disturbed.start()
-        disturbed.finish()
-    note.repeated(disturbed.output / "finetune" / "replay")
-    same(disturbed.results, undisturbed.results)
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_read_only_storage(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    """Checkpoints, Tune's state and MLflow's file: all of them lie there."""
+    with read_only(run.folder) as switch:
+        run.start()
+        note = record("read_only_storage", run)
+        run.reach(AFTER)
+        note.facts["seconds_read_only"] = 20
+        note.strike(lambda: switch("ro"))
+        time.sleep(20)
+        switch("rw")
+        note.end()
+    assert_as_undisturbed(run.results, undisturbed.results)

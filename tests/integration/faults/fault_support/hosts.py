@@ -9,13 +9,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _PORT = 6380
 _DASHBOARD_PORT = 8265
+_ATTEMPTS = 4
 PATIENCE = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
@@ -23,6 +25,17 @@ PATIENCE = {
     "RAY_health_check_failure_threshold": "3",
 }
 """A node that does not answer is given up after some seconds instead of a minute."""
+
+_SWITCH_ON = """
+set -e
+mount -t tmpfs tmpfs /dev/shm
+hostname "$0"
+mount --bind "$1/hosts" /etc/hosts
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+"${@:2}" || true
+exec sleep infinity
+"""
+"""What a host's first process does. It stays, so that a killed raylet does not switch the host off."""
 
 
 def _ip(*arguments: str) -> None:
@@ -57,18 +70,23 @@ class Host:
             f"--temp-dir={self.folder}/ray",
             "--object-store-memory=150000000",
         ]
-        # the shell is the host's first process; it stays, so that a killed raylet does not switch the host off
-        script = 'mount -t tmpfs tmpfs /dev/shm && hostname "$0" && "$@"; exec sleep infinity'
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
+        (self.folder / "resolv.conf").touch()  # no name server, instead of one that never answers
+        arguments = [self.name, str(self.folder), *node, *options]
         spaces = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--mount", "--uts", "--ipc"]
         with (self.folder / "node.log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, *spaces, "bash", "-c", script, self.name, *node, *options],
+                ["ip", "netns", "exec", self.name, *spaces, "bash", "-c", _SWITCH_ON, *arguments],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+
+    def gave_up(self) -> bool:
+        """Whether `ray start` has ended."""
+        return bool(self.pids("sleep infinity"))
 
     def cut_power(self) -> None:
         """All processes at once, without a word."""
@@ -109,7 +127,7 @@ class Host:
 
 @dataclass
 class Hosts:
-    """A Ray cluster: a head without cores, and workers of one core each, with a folder that all of them share."""
+    """A Ray cluster: a head without cores, and workers of two cores each, with a folder that all of them share."""
 
     folder: Path
     storage: Path
@@ -118,6 +136,7 @@ class Hosts:
     bridge: str
     redis: int | None = None
     hosts: list[Host] = field(default_factory=list)
+    jobs: list[int] = field(default_factory=list)
 
     @property
     def head(self) -> Host:
@@ -126,6 +145,11 @@ class Hosts:
     @property
     def workers(self) -> list[Host]:
         return self.hosts[1:]
+
+    @property
+    def router(self) -> str:
+        """This machine, as the hosts see it."""
+        return f"{self.subnet}.1"
 
     @property
     def url(self) -> str:
@@ -148,29 +172,50 @@ class Hosts:
         return host
 
     def start_ray(self, host: Host) -> None:
+        """Start the Ray node of a host, again if a busy machine did not let it begin in time."""
         if host is self.head:
             dashboard = [f"--dashboard-host={host.address}", f"--dashboard-port={_DASHBOARD_PORT}"]
-            host.start_ray("--head", f"--port={_PORT}", "--num-cpus=0", *dashboard)
+            options = ["--head", f"--port={_PORT}", "--num-cpus=0", *dashboard]
         else:
-            host.start_ray(f"--address={self.head.address}:{_PORT}", "--num-cpus=1")
-        wanted = len(self.hosts)  # those that died are counted when they are back
-        end = time.monotonic() + 180
-        while self.living() < wanted:
-            assert time.monotonic() < end, (host.folder / "node.log").read_text()[-2000:]
-            time.sleep(0.5)
+            options = [f"--address={self.head.address}:{_PORT}", "--num-cpus=2"]
+        before = self.living(host)
+        for _ in range(_ATTEMPTS):
+            host.start_ray(*options)
+            end = time.monotonic() + 120
+            while time.monotonic() < end and not host.gave_up():
+                if self.living(host) - before:
+                    return
+                time.sleep(0.5)
+            host.cut_power()
+        raise AssertionError((host.folder / "node.log").read_text()[-2000:])
 
-    def living(self) -> int:
-        """Nodes that the head knows and takes to be alive; 0 while it does not answer."""
-        request = urllib.request.Request(
-            f"{self.url}/api/v0/nodes?limit=100&timeout=5",
-            headers={"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"},
-        )
+    def request(self, path: str) -> Any:
+        """What the head answers."""
+        headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", headers=headers), timeout=30) as answer:
+            return json.load(answer)
+
+    def living(self, host: Host) -> set[str]:
+        """Ids of the nodes on a host that the head takes to be alive; none while it does not answer."""
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                nodes = json.load(answer)["data"]["result"]["result"]
-        except OSError:
-            return 0
-        return sum(node["state"] == "ALIVE" for node in nodes)
+            nodes = self.request("/api/v0/nodes?limit=1000&timeout=5")["data"]["result"]["result"]
+        except (OSError, KeyError, TypeError):
+            return set()
+        return {one["node_id"] for one in nodes if one["state"] == "ALIVE" and one["node_ip"] == host.address}
+
+    def attempt(self, job_id: str) -> str:
+        """The submission id of a job's last attempt."""
+        attempts = [one["submission_id"] for one in self.request("/api/jobs/") if one["submission_id"]]
+        return str(max((one for one in attempts if one.split(".")[0] == job_id), key=len))
+
+    def worker_of_a_trial(self) -> Host:
+        return next(host for host in self.workers if host.pids("ray::FinetuneTrial"))
+
+    def mend(self, host: Host) -> None:
+        """Switch a host off, if it is on, and on again."""
+        host.cut_power()
+        host.plug_in()
+        self.start_ray(host)
 
     def afrl(self, *arguments: object) -> str:
         """The command, from outside of all hosts; what it prints."""
@@ -203,6 +248,7 @@ def switched_on(workers: int, redis: int | None = None) -> Iterator[Hosts]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": os.urandom(16).hex(),
         "AFRL_STORAGE": str(storage),
+        "AFRL_SCRATCH": str(folder / "scratch"),
         **PATIENCE,
     }
     cluster = Hosts(folder, storage, shared, f"10.77.{number}", f"afrl{number}", redis)
@@ -229,3 +275,23 @@ def reason_against() -> str | None:
         return "this machine gives no network namespaces"
     subprocess.run(["ip", "netns", "delete", name], check=False)
     return None
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Callable[[str], None]]:
+    """A folder that can be switched between "ro" and "rw" for all processes, by a mount of its own."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+
+    def switch(mode: str) -> None:
+        command = ["mount", "-o", f"remount,bind,{mode}", folder]
+        for _ in range(600):  # while anybody has a file open to write, a mount stays writeable
+            if not subprocess.run(command, capture_output=True, check=False).returncode:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{folder} never became {mode}")
+
+    try:
+        yield switch
+    finally:
+        switch("rw")
+        subprocess.run(["umount", "--lazy", folder], check=False)

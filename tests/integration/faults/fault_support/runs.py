@@ -1,4 +1,4 @@
-"""A tiny experiment in processes of its own, and what it leaves."""
+"""The tiny experiment under way: on this machine as `afrl run`, or on hosts as a job."""
 
 import json
 import os
@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fault_support.hosts import Hosts
 from fault_support.results import Results
+from fault_support.servers import Bucket
 
 ROOT = Path(__file__).parents[4]
 INTERVAL = 400
@@ -32,10 +34,10 @@ search:
 evaluation: {{episodes: 2, adaptive_attack: false}}
 """
 _BEFORE_TRIALS = ("data", "pretrain", "attack")
-_MOST_SECONDS = 600.0
+_MOST_SECONDS = 900.0
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = _MOST_SECONDS, what: str = "it") -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = _MOST_SECONDS) -> Any:
     """What `condition` says once that is true of anything."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
@@ -44,40 +46,91 @@ def wait_for(condition: Callable[[], Any], seconds: float = _MOST_SECONDS, what:
     return answer
 
 
-# ---- `afrl run` on this machine --------------------------------------------------------------------------------------
+class Run:
+    """What tests ask of an experiment, wherever it runs."""
 
-
-@dataclass
-class LocalRun:
-    """`afrl run` of the tiny experiment in a process of its own, with whatever Ray starts below it."""
-
-    folder: Path
-    location: str = ""
-    """Where the output goes, when not into `output`."""
-    environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "run"
+    output: Path
+    database: Path
 
     @property
     def results(self) -> Results:
-        return self.results_beside(self.folder / "mlflow.db")
+        return Results(self.output, self.database)
 
-    def results_beside(self, database: Path) -> Results:
-        """The results, with another database than the one beside the output folder."""
-        return Results(self.output, database)
+    @property
+    def replay_logs(self) -> Path:
+        return self.output / "finetune" / "replay"
 
-    def start(self, *overrides: str) -> None:
+    def steps(self) -> dict[str, int]:
+        """The environment steps of each trial's last checkpoint."""
+        found: dict[str, int] = {}
+        for file in self.output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"):
+            try:
+                step = json.loads((file.parent / "training.json").read_text())["step"]
+            except (FileNotFoundError, json.JSONDecodeError):
+                continue  # Tune deletes old ones
+            found[file.parents[1].name] = max(found.get(file.parents[1].name, 0), step)
+        return found
+
+    def reach(self, steps: int, trials: int = 2) -> None:
+        """Wait until so many trials have a checkpoint at `steps` or later."""
+
+        def reached() -> bool:
+            now = self.steps()
+            assert not (over := self.over()), (over, self.words()[-3000:])
+            return len(now) == trials and min(now.values()) >= steps
+
+        wait_for(reached, f"checkpoints at {steps} steps")
+
+    def over(self) -> str:
+        """SUCCEEDED or FAILED, or nothing while it is under way."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """What a user does after it failed."""
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """What the driver has said."""
+        raise NotImplementedError
+
+    def succeed(self) -> bool:
+        """Wait for success, resuming once if it comes to that; whether it came to that."""
+        if wait_for(self.over, "the end") == "SUCCEEDED":
+            return False
+        self.resume()
+        assert wait_for(self.over, "the end") == "SUCCEEDED", self.words()[-3000:]
+        return True
+
+
+def give_foundation(undisturbed: Run, output: Path) -> None:
+    """The stages before the trials: they are the same for all."""
+    for stage in _BEFORE_TRIALS:
+        shutil.copytree(undisturbed.output / stage, output / stage)
+
+
+@dataclass
+class LocalRun(Run):
+    """`afrl run` in a process of its own, with whatever Ray starts below it."""
+
+    folder: Path
+    overrides: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    database: Path = Path()
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.output = self.folder / "run"
+        if self.database == Path():
+            self.database = self.folder / "mlflow.db"
+
+    def start(self) -> None:
         (self.folder / "faults.yaml").write_text(CONFIG)
-        command = [sys.executable, "-m", "afrl_ray", "run", str(self.folder / "faults.yaml")]
-        command += [f"output={self.location or self.output}", *overrides]
+        command = [sys.executable, "-m", "afrl_ray", "run", str(self.folder / "faults.yaml"), f"output={self.output}"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                [*(one for one in command if not self._replaces(one)), *self.overrides],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -86,48 +139,111 @@ class LocalRun:
                 env=environment | self.environment,
             )
 
-    def finish(self, expected: int = 0) -> None:
+    def _replaces(self, argument: str) -> bool:
+        return any(one.partition("=")[0] == argument.partition("=")[0] for one in self.overrides)
+
+    resume = start
+
+    def over(self) -> str:
         assert self.process is not None
-        code = self.process.wait(timeout=_MOST_SECONDS)
-        assert code == expected, (code, self.words()[-3000:])
+        code = self.process.poll()
+        return "" if code is None else "SUCCEEDED" if code == 0 else "FAILED"
 
     def words(self) -> str:
         return (self.folder / "log").read_text()
 
-    def steps(self) -> dict[str, int]:
-        """Each trial's last checkpoint, by its environment steps."""
-        return trial_steps(self.output)
-
-    def reach(self, steps: int, trials: int = 2) -> None:
-        """Wait until so many trials have a checkpoint at `steps` or later."""
-
-        def reached() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, self.words()[-3000:]
-            return len(found := self.steps()) == trials and min(found.values()) >= steps
-
-        wait_for(reached, what=f"checkpoints at {steps} steps")
-
-    def workers(self, title: str) -> list[int]:
-        """Ray's processes below this run whose title contains `title`."""
+    def kill(self, title: str, most: int | None = None) -> None:
+        """kill -9 of Ray's processes below this run whose title contains `title`."""
         assert self.process is not None
-        return [pid for pid in descendants(self.process.pid) if title in command_line(pid)]
+        pids = [pid for pid in descendants(self.process.pid) if title in command_line(pid)][:most]
+        assert pids, f"there is no {title}"
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_driver(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def end(self) -> None:
+        """Whatever is left of it."""
         if self.process is not None:
-            kill_tree(self.process.pid)
+            for pid in [self.process.pid, *descendants(self.process.pid)]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            self.process.wait()
 
 
-def trial_steps(output: Path) -> dict[str, int]:
-    """The environment steps of each trial's last checkpoint."""
-    found: dict[str, int] = {}
-    for file in output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"):
-        try:
-            step = json.loads((file.parent / "training.json").read_text())["step"]
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue  # Tune deletes old ones
-        found[file.parents[1].name] = max(found.get(file.parents[1].name, 0), step)
-    return found
+@dataclass
+class S3Run(LocalRun):
+    """One whose output is in a bucket; `output` is a copy of it, made when it has succeeded."""
+
+    bucket: Bucket | None = None
+    prefix: str = "runs/faults/"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert self.bucket is not None
+        self.overrides = (*self.overrides, f"output=s3://bucket/{self.prefix.rstrip('/')}")
+        self.environment |= {**self.bucket.environment("127.0.0.1"), "AFRL_SCRATCH": str(self.scratch)}
+        self.database = self.folder / "runs" / "mlflow.db"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    def steps(self) -> dict[str, int]:
+        assert self.bucket is not None
+        found: dict[str, int] = {}
+        for name in self.bucket.names(f"{self.prefix}finetune/tune/"):
+            if name.endswith("/curriculum.json"):
+                try:
+                    record = json.loads(self.bucket.read(name.replace("curriculum.json", "training.json")))
+                except self.bucket.client.exceptions.NoSuchKey:
+                    continue
+                trial = name.split("/")[-3]
+                found[trial] = max(found.get(trial, 0), record["step"])
+        return found
+
+    def succeed(self) -> bool:
+        assert self.bucket is not None
+        resumed = super().succeed()
+        self.bucket.download(self.prefix, self.output)
+        return resumed
+
+
+@dataclass
+class Job(Run):
+    """A submitted experiment whose output is a folder that all hosts share."""
+
+    hosts: Hosts
+    id: str
+    output: Path
+
+    @classmethod
+    def submit(cls, hosts: Hosts, undisturbed: Run) -> "Job":
+        number = len(hosts.jobs)
+        hosts.jobs.append(number)
+        output = hosts.storage / f"job-{number}" / "run"
+        give_foundation(undisturbed, output)
+        config = hosts.folder / "faults.yaml"
+        config.write_text(CONFIG)
+        return cls(hosts, hosts.afrl("submit", config, f"output={output}", "--id", f"job-{number}"), output)
+
+    def __post_init__(self) -> None:
+        self.database = self.output.parent / "mlflow.db"
+
+    def over(self) -> str:
+        status = self.hosts.request(f"/api/jobs/{self.hosts.attempt(self.id)}")["status"]
+        return str(status) if status in ("SUCCEEDED", "FAILED", "STOPPED") else ""
+
+    def resume(self) -> None:
+        self.hosts.afrl("jobs", "resume", self.id)
+
+    def words(self) -> str:
+        return self.hosts.afrl("jobs", "logs", self.id)
 
 
 def descendants(pid: int) -> list[int]:
@@ -150,23 +266,3 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-def kill_tree(pid: int) -> None:
-    for one in [pid, *descendants(pid)]:
-        try:
-            os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def give_foundation(undisturbed: LocalRun, output: Path) -> None:
-    """The stages before the trials: they are the same for all."""
-    for stage in _BEFORE_TRIALS:
-        shutil.copytree(undisturbed.output / stage, output / stage)
-
-
-def remounted(folder: Path, mode: str) -> bool:
-    """Try to mount `folder`, a mount of its own, as "ro" or "rw"; open files stand against the first."""
-    command = ["mount", "-o", f"remount,bind,{mode}", folder]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
