@@ -77,6 +77,7 @@ class Mirror:
         from pyarrow.fs import LocalFileSystem, copy_files
 
         filesystem, path = self._place
+        folder.mkdir(parents=True, exist_ok=True)
         before = _read_record(folder)
         entries: dict[str, _Entry] = {}
         for local in self._visible(folder):
