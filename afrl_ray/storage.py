@@ -53,9 +53,13 @@ def one_line(location: str) -> Iterator[None]:
         raise StorageError(f"{location}: {_reason(str(error))}") from error
 
 
+_DENIED = "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
 _REASONS = {
     "NO_SUCH_BUCKET": "there is no such bucket, or not in this region (AWS_REGION)",
-    "ACCESS_DENIED": "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
+    "ACCESS_DENIED": _DENIED,
+    "INVALID_ACCESS_KEY_ID": _DENIED,
+    "SIGNATURE_DOES_NOT_MATCH": _DENIED,
+    "MISSING_AUTHENTICATION_TOKEN": _DENIED,
     "NETWORK_CONNECTION": "no answer: check the network, and AWS_ENDPOINT_URL where the storage is not Amazon's",
 }
 

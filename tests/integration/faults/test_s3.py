@@ -4,11 +4,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fault_support.record import Record
 from fault_support.results import assert_as_undisturbed
 from fault_support.runs import INTERVAL, LocalRun, S3Run
 from fault_support.servers import Bucket
+
+from afrl_ray.algorithms.replay_log import ReplayLog
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.mirror import Mirror
+from afrl_ray.storage import StorageError, require_writable
+from afrl_ray.tracking.unsent import Journal, Unsent, waiting_runs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL
@@ -45,32 +52,95 @@ def test_driver_and_working_copies(stored: S3Run, undisturbed: LocalRun, record:
         assert f"{stage}: kept, s3://bucket/runs/faults/{stage}" in stored.words()[before:]
 
 
+@pytest.fixture
+def inside(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """The bucket, known to this process."""
+    for name, value in bucket.environment("127.0.0.1").items():
+        monkeypatch.setenv(name, value)
+    return bucket
+
+
+def test_a_stage_goes_on_elsewhere_and_is_finished_everywhere(inside: Bucket, tmp_path: Path) -> None:
+    mirror = Mirror("s3://bucket/parts/stage")
+
+    def stage(machine: str, updates: int) -> Stage:
+        return Stage("stage", tmp_path / machine, {"updates": updates}, {}, mirror)
+
+    one, two = stage("one", 10), stage("two", 10)
+    assert one.begin() is False
+    for step in (1, 2):
+        (one.directory / "checkpoint" / "deep").mkdir(parents=True, exist_ok=True)
+        (one.directory / "checkpoint" / "deep" / "step").write_text(f"{step}")
+        one.keep()
+    assert two.begin() is True
+    assert (two.directory / "checkpoint" / "deep" / "step").read_text() == "2"
+    manifest = two.finish({"score": 1.5}, seed=0)
+    assert stage("three", 10).finished() == one.finished() == manifest
+    assert stage("three", 11).begin() is False
+    assert [name for name in inside.names("parts/stage/") if not name.endswith("/")] == [
+        "parts/stage/index.json",
+        "parts/stage/started.json",
+    ]
+    assert any(name.endswith("/manifest.json") for name in inside.names("parts/stage.replaced-"))
+
+
+def test_rows_of_a_replay_and_entries_that_wait_for_mlflow(inside: Bucket) -> None:
+    log = ReplayLog("s3://bucket/parts/replay")
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    log.append(rows, 0)
+    log.append(rows[:2], 4)
+    first, second = log.serve(3)
+    assert (first.start, first.stop, second.start, second.stop) == (0, 4, 4, 6)
+    np.testing.assert_array_equal(ReplayLog(log.location).read(first), rows)
+    assert log.holds([first, second])
+    log.delete()
+    assert not log.holds([first])
+
+    journal = Journal("s3://bucket/parts/unsent", "key", "name")
+    journal.append(Unsent({"a": "1"}))
+    journal.append(Unsent(status="FINISHED"))
+    assert journal.read() == Unsent({"a": "1"}, status="FINISHED")
+    assert waiting_runs("s3://bucket/parts/unsent") == {"key": "name"}
+    journal.clear()
+    assert not journal.read().any()
+    assert [name for name in inside.names("parts/unsent/") if name.endswith(".json")] == []
+
+
+_DENIED = "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+
+
 @pytest.mark.parametrize(
-    ("output", "change", "message"),
+    ("location", "endpoint", "asked", "reason"),
     [
-        ("s3://elsewhere/x", {}, "there is no such bucket, or not in this region (AWS_REGION)"),
+        ("s3://elsewhere/x", None, False, "there is no such bucket, or not in this region (AWS_REGION)"),
+        ("s3://bucket/x", None, True, _DENIED),
         (
             "s3://bucket/x",
-            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            "http://127.0.0.1:9",
+            False,
             "no answer: check the network, and AWS_ENDPOINT_URL where the storage is not Amazon's",
-        ),
-        (
-            "s3://bucket/x",
-            {"denied": "yes"},
-            "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
         ),
     ],
 )
-def test_what_cannot_be_reached_is_one_line(
-    output: str, change: dict[str, str], message: str, stored: S3Run, bucket: Bucket
+def test_what_cannot_be_written_to_is_one_line(
+    location: str, endpoint: str | None, asked: bool, reason: str, inside: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored.overrides = (f"output={output}",)
-    stored.environment |= change
-    bucket.ask_for_permission("denied" in change)
+    require_writable("s3://bucket/x")
+    if endpoint is not None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    inside.ask_for_permission(asked)
     try:
-        stored.start()
-        assert stored.process is not None
-        stored.process.wait(timeout=300)
+        with pytest.raises(StorageError) as error:
+            require_writable(location)
     finally:
-        bucket.ask_for_permission(False)
-    assert (stored.process.returncode, stored.words()) == (2, f"error: {output}: {message}\n")
+        inside.ask_for_permission(False)
+    assert str(error.value) == f"{location}: {reason}"
+
+
+def test_the_command_says_it_before_it_begins(stored: S3Run) -> None:
+    stored.overrides = ("output=s3://elsewhere/x",)
+    stored.start()
+    assert stored.process is not None
+    stored.process.wait(timeout=300)
+    reason = "there is no such bucket, or not in this region (AWS_REGION)"
+    assert (stored.process.returncode, stored.words()) == (2, f"error: s3://elsewhere/x: {reason}\n")

@@ -66,7 +66,8 @@ class Bucket:
         """Whether every request must come from somebody who may, which nobody is."""
         count = b"0" if asks else b"inf"
         url = f"http://127.0.0.1:{self.port}/moto-api/reset-auth"
-        urllib.request.urlopen(urllib.request.Request(url, count, method="POST"), timeout=10).close()
+        request = urllib.request.Request(url, count, {"Content-Type": "text/plain"}, method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
 
 
 @contextmanager
