@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HEAD = """| fault | times | as undisturbed | resumed by hand | whole intervals repeated | seconds to recover: median, longest |
+HEAD = """\
+| fault | times | as undisturbed | resumed by hand | whole intervals repeated | seconds to recover (median, longest) |
 | --- | --- | --- | --- | --- | --- |"""
 
 
