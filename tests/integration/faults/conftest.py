@@ -1,5 +1,6 @@
 """Runs to disturb, the undisturbed one beside them, and the record of what became of each fault."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,14 @@ from fault_support.servers import MLflowServer, mlflow_server, s3_bucket
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    run = LocalRun(tmp_path_factory.mktemp("undisturbed"))
-    run.start()
+    """One of each test run; or the one that AFRL_UNDISTURBED names, made there if it is not."""
+    given = os.environ.get("AFRL_UNDISTURBED")
+    run = LocalRun(Path(given) if given else tmp_path_factory.mktemp("undisturbed"))
     try:
-        run.succeed()
+        if not (run.output / "evaluation" / "manifest.json").exists():
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run.start()
+            run.succeed()
         yield run
     finally:
         run.end()
