@@ -86,7 +86,7 @@ class Host:
 
     def gave_up(self) -> bool:
         """Whether `ray start` has ended."""
-        return bool(self.pids("sleep infinity"))
+        return bool(self.pids("sleep infinity "))  # with the end of an argument: the shell has it in its script
 
     def cut_power(self) -> None:
         """All processes at once, without a word."""
