@@ -10,12 +10,14 @@ HEAD = """\
 | fault | times | as undisturbed | resumed by hand | whole intervals repeated | seconds to recover (median, longest) |
 | --- | --- | --- | --- | --- | --- |"""
 
+_REPEATED = "whole_intervals_repeated"
+
 
 def row(fault: str, records: list[dict[str, Any]]) -> str:
     """One line; times are of the runs that recovered."""
     passed = sum(record["passed"] for record in records)
     resumed = sum(record.get("resumed", False) for record in records)
-    repeated = max((record.get("whole_intervals_repeated", 0) for record in records), default=0)
+    repeated = max((record[_REPEATED] for record in records if _REPEATED in record), default="")
     seconds = [record["seconds_to_recover"] for record in records if "seconds_to_recover" in record]
     times = f"{statistics.median(seconds):.0f}, {max(seconds):.0f}" if seconds else ""
     return f"| {fault} | {len(records)} | {passed} | {resumed} | {repeated} | {times} |"

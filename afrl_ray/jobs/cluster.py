@@ -91,7 +91,10 @@ class Cluster:
         from ray.util.state import list_nodes
 
         with one_line(self.url):
-            nodes = list_nodes(self.url, filters=[("state", "=", "ALIVE")], limit=_MOST_NODES)
+            # Ray takes nodes that have died for an answer cut short, and would raise over them
+            nodes = list_nodes(
+                self.url, filters=[("state", "=", "ALIVE")], limit=_MOST_NODES, raise_on_missing_output=False
+            )
         return [dict(node.resources_total) for node in sorted(nodes, key=lambda node: node.node_ip)]
 
     def jobs(self) -> list[Job]:

@@ -107,6 +107,10 @@ class Stage:
         """Where the stage's results are: a folder, or a URI."""
         return str(self.directory) if self.mirror is None else self.mirror.uri
 
+    def shown(self, path: Path) -> str:
+        """Where people find what is at `path` in the directory."""
+        return f"{self.location}/{path.relative_to(self.directory).as_posix()}"
+
     def finished(self) -> dict[str, Any] | None:
         """The manifest if this stage has already been completed with these settings and inputs."""
         if self.mirror is not None and not self._fetch(self.mirror):

@@ -96,7 +96,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     stage.finish({"trials": [_as_json(outcome) for outcome in outcomes], "best": best.name}, settings.seed)
     say(
         f"finetune: best trial {best.name}, validation mean {best.best_score:.1f} "
-        f"at {best.best_env_steps:,} steps; checkpoint {best.checkpoint}"
+        f"at {best.best_env_steps:,} steps; checkpoint {stage.shown(best.checkpoint)}"
     )
     return stage
 

@@ -120,5 +120,5 @@ def report(finished: Finished) -> None:
         say((finished.evaluation.directory / TABLE).read_text())
         say(f"scores and curves: {finished.evaluation.location} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
     say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
-    say(f"its policy: {best.policy}")
+    say(f"its policy: {finished.finetune.shown(best.policy)}")
     say(f"MLflow: {finished.experiment.tracker.uri} (see it with `afrl ui`)")

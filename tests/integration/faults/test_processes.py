@@ -27,7 +27,7 @@ def test_driver(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Reco
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("fault", "title"), [("trial", "ray::FinetuneTrial"), ("bank", "ray::BankActor")])
+@pytest.mark.parametrize(("fault", "title"), [("trial", "ray::ResourceTrainable"), ("bank", "ray::BankActor")])
 def test_actor(fault: str, title: str, run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
     run.start()
     note = record(fault, run)

@@ -86,7 +86,7 @@ class Host:
 
     def gave_up(self) -> bool:
         """Whether `ray start` has ended."""
-        return bool(self.pids("sleep infinity"))
+        return bool(self.pids("sleep infinity "))  # with the end of an argument: the shell has it in its script
 
     def cut_power(self) -> None:
         """All processes at once, without a word."""
@@ -209,7 +209,7 @@ class Hosts:
         return str(max((one for one in attempts if one.split(".")[0] == job_id), key=len))
 
     def worker_of_a_trial(self) -> Host:
-        return next(host for host in self.workers if host.pids("ray::FinetuneTrial"))
+        return next(host for host in self.workers if host.pids("ray::ResourceTrainable"))
 
     def mend(self, host: Host) -> None:
         """Switch a host off, if it is on, and on again."""

@@ -60,7 +60,10 @@ class Bucket:
             if not name.endswith("/"):
                 file = folder / name.removeprefix(prefix)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(self.read(name))
+                answer = self.client.get_object(Bucket="bucket", Key=name)
+                file.write_bytes(answer["Body"].read())
+                written = answer["LastModified"].timestamp()
+                os.utime(file, (written, written))
 
     def ask_for_permission(self, asks: bool) -> None:
         """Whether every request must come from somebody who may, which nobody is."""
