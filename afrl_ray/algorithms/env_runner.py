@@ -24,9 +24,13 @@ from afrl_ray.envs import VectorEnv, make_vector_env
 from afrl_ray.networks import limit_threads
 from afrl_ray.perturbations import NO_PERTURBATION, Body, RunningEpisodes
 from afrl_ray.seeding import derive_seed
+from afrl_ray.telemetry import configure_logs
 
 FloatArray = NDArray[np.float32]
 _EPISODES = "episodes"
+
+NUM_FAULT_DRAWS_LIFETIME = "num_fault_draws_lifetime"
+"""Episodes that began with a fault."""
 
 
 class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
@@ -44,8 +48,10 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
         super().__init__(config=config, **kwargs)
         limit_threads(config.torch_threads)
+        configure_logs()
         self._weights_seq_no = 0
         self._finished: list[tuple[float, int]] = []
+        self._fault_draws = 0
         self._snapshot = NO_PERTURBATION
         self.env: VectorEnv | None = None
         self.make_env()
@@ -126,6 +132,7 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         """Episodes with these first observations (n, O), each under a θ of its own."""
         count = len(observations)
         parameters = self._snapshot.draw(count, self._fault, self._generator)
+        self._fault_draws += int((parameters != self._fault.neutral).any(axis=1).sum())
         return RunningEpisodes(self._fault, parameters, self._fault_seeds.integers(2**31, size=count), observations)
 
     def _intended_actions(self, explore: bool, random_actions: bool) -> FloatArray:
@@ -180,6 +187,8 @@ class PerturbedEnvRunner(EnvRunner, Checkpointable):  # type: ignore[misc]
         log(("num_agent_steps_sampled", DEFAULT_AGENT_ID), steps, reduce="sum")
         log(NUM_EPISODES, len(self._finished), reduce="sum")
         log(NUM_EPISODES_LIFETIME, len(self._finished), reduce="lifetime_sum")
+        log(NUM_FAULT_DRAWS_LIFETIME, self._fault_draws, reduce="lifetime_sum")
+        self._fault_draws = 0
         log(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
 
     def get_metrics(self) -> Any:

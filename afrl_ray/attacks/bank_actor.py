@@ -1,6 +1,7 @@
 """The bank as a named Ray actor: where all trials read their attacks and q, and the curriculum sets q."""
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from afrl_ray.attacks.bank import AttackBank
 from afrl_ray.config import Condition, PGDSettings
 from afrl_ray.curriculum.schedules import CurriculumState
 from afrl_ray.perturbations import GradientSource, PerturbationSnapshot
+from afrl_ray.telemetry.board import board
+from afrl_ray.telemetry.metrics import BANK_READ_SECONDS
 
 NAMESPACE = "afrl_ray"
 logger = logging.getLogger(__name__)
@@ -99,6 +102,7 @@ class BankClient:
             except (RayError, GetTimeoutError, ValueError) as error:
                 self._actor = None  # found or made anew by the next attempt
                 if attempt:
+                    board.failure("bank", f"could not {purpose}: {error}")
                     logger.warning("attack bank %s: could not %s, going on without: %s", self.name, purpose, error)
         return None
 
@@ -118,7 +122,9 @@ class BankSource:
 
     def state(self) -> CurriculumState:
         """The trial's state now, or the last one known."""
+        begin = time.perf_counter()
         self.last_state = self.client.state(self.trial_id) or self.last_state
+        BANK_READ_SECONDS.observe(time.perf_counter() - begin, trial=self.trial_id)
         return self.last_state
 
     def set_state(self, state: CurriculumState) -> None:

@@ -3,13 +3,12 @@
 import argparse
 import json
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-from afrl_ray.cli import commands
+from afrl_ray.cli import commands, job_status
 
 if TYPE_CHECKING:
-    from afrl_ray.jobs.cluster import Attempt, Cluster, Job
+    from afrl_ray.jobs.cluster import Cluster, Job
     from afrl_ray.jobs.submission import Outcome
 
 _LAST_LINES = 5
@@ -48,16 +47,21 @@ def show_list(arguments: argparse.Namespace) -> None:
 
 
 def status(arguments: argparse.Namespace) -> None:
-    """What is known of one job, and its driver's last words."""
+    """What is known of one job: its stages and trials, also while it runs, and its driver's last words."""
     cluster = _cluster(arguments)
     job = cluster.job(arguments.id)
-    words = cluster.log(job.latest.submission_id).splitlines()
-    described = {**_described(job), "last_words": words[-_LAST_LINES:]}
+    report = cluster.report(job.latest)
+    words = cluster.log(job.latest.submission_id).splitlines()[-_LAST_LINES:]
+    described = _described(job)
     if arguments.json:
-        print(json.dumps(described))
+        reported = report.model_dump(mode="json") if report else None
+        print(json.dumps({**described, "report": reported, "last_words": words}))
         return
     for name, value in described.items():
-        print("\n  ".join([f"{name}:", *value]) if isinstance(value, list) else f"{name}: {value}")
+        print(f"{name}: {value}")
+    for line in job_status.lines(report) if report else ():
+        print(line)
+    print("\n  ".join(["last_words:", *words]))
 
 
 def logs(arguments: argparse.Namespace) -> None:
@@ -116,8 +120,8 @@ def _described(job: "Job") -> dict[str, Any]:
         "id": job.id,
         "status": latest.status,
         "attempt": latest.number,
-        "submitted": _moment(latest),
-        "time": _duration(latest.seconds),
+        "submitted": job_status.moment(latest.started),
+        "time": job_status.duration(latest.seconds),
         "output": job.specification.output,
         "message": (latest.message.splitlines() or [""])[0],
     }
@@ -126,13 +130,3 @@ def _described(job: "Job") -> dict[str, Any]:
 def _row(job: "Job") -> tuple[str, ...]:
     described = _described(job)
     return tuple(str(described[name]) for name in ("id", "status", "attempt", "submitted", "time", "output"))
-
-
-def _moment(attempt: "Attempt") -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(attempt.started))
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

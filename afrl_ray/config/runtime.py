@@ -24,6 +24,8 @@ class RuntimeSettings(Settings):
     """Torch threads of pretraining. Two are 1.5 times as fast on two idle cores, and far slower on busy ones."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the learner computes."""
+    log_format: Literal["text", "json"] = "text"
+    """Log lines for people, or one JSON object a line with job, stage and trial."""
 
     @model_validator(mode="after")
     def _cuda_has_a_gpu(self) -> "RuntimeSettings":

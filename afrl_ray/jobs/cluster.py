@@ -18,6 +18,10 @@ from afrl_ray.jobs.address import prepare
 from afrl_ray.jobs.errors import JobError, one_line
 from afrl_ray.jobs.specification import CONFIG_FILE, JobSpecification
 from afrl_ray.scheduling import Resources, actor_options, bundle
+from afrl_ray.telemetry.board import SUBMISSION_VARIABLE, report_file
+from afrl_ray.telemetry.labels import JOB_VARIABLE
+from afrl_ray.telemetry.logs import FORMAT_VARIABLE
+from afrl_ray.telemetry.report import JobReport
 
 _JOB, _ATTEMPT, _SPECIFICATION, _VERSION = "afrl.job", "afrl.attempt", "afrl.specification", "afrl.version"
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -37,6 +41,8 @@ class Attempt:
     message: str
     started: float  # seconds since 1970, of the submission
     ended: float | None
+    node: str | None = None
+    """The id of the node that its driver is on."""
 
     @property
     def is_over(self) -> bool:
@@ -133,6 +139,11 @@ class Cluster:
                 f'AFRL_STORAGE="${{AFRL_STORAGE:-$HOME/afrl}}" exec {command}',
                 submission_id,
                 runtime_env={"working_dir": folder},
+                environment={
+                    JOB_VARIABLE: job_id,
+                    SUBMISSION_VARIABLE: submission_id,
+                    FORMAT_VARIABLE: specification.runtime.log_format,
+                },
                 metadata=metadata,
                 entrypoint_num_cpus=options["num_cpus"],
                 entrypoint_num_gpus=options["num_gpus"],
@@ -140,15 +151,22 @@ class Cluster:
             )
         return submission_id
 
-    def submit(self, entrypoint: str, submission_id: str, runtime_env: Mapping[str, Any], **options: Any) -> None:
+    def submit(
+        self,
+        entrypoint: str,
+        submission_id: str,
+        runtime_env: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         """Run a shell command that finds this package, as it is here, and has time to stop."""
-        environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
+        variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), **(environment or {})}
         shipped = {"py_modules": [str(Path(package_file).parent)], "excludes": ["__pycache__"]}
         with one_line(self.url):
             self._client.submit_job(
                 entrypoint=entrypoint,
                 submission_id=submission_id,
-                runtime_env={**shipped, "env_vars": environment, **runtime_env},
+                runtime_env={**shipped, "env_vars": variables, **runtime_env},
                 **options,
             )
 
@@ -164,6 +182,20 @@ class Cluster:
         """Everything the driver has written so far."""
         with one_line(self.url):
             return str(self._client.get_job_logs(submission_id))
+
+    def report(self, attempt: Attempt) -> JobReport | None:
+        """How far an attempt is, as its driver last wrote it down; None where it has not, or the node is gone."""
+        from ray.util.state import get_log
+        from ray.util.state.exception import RayStateApiException
+
+        if attempt.node is None:
+            return None
+        try:
+            with one_line(self.url):
+                text = "".join(get_log(self.url, attempt.node, filename=report_file(attempt.submission_id)))
+        except (JobError, RayStateApiException):
+            return None
+        return JobReport.model_validate_json(text)
 
     def follow_log(self, submission_id: str) -> Iterator[str]:
         """The driver's words, old and new, until the attempt is over."""
@@ -189,4 +221,5 @@ def _attempt(details: Any, metadata: Mapping[str, str]) -> Attempt:
         message=details.message or "",
         started=(details.start_time or 0) / 1000,
         ended=details.end_time / 1000 if details.end_time else None,
+        node=details.driver_node_id,
     )

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,7 @@ import ray
 from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
 from afrl_ray.scheduling import demands, refusal
+from afrl_ray.telemetry.board import publish_for_cluster
 
 _STARTS = 4
 """Attempts at starting Ray on this machine."""
@@ -47,6 +49,7 @@ def connect(runtime: RuntimeSettings) -> None:
         _start_here(include_dashboard=False, **quiet)
         _refuse_the_impossible(runtime)
     quiet_ray()
+    publish_for_cluster(Path(ray._private.worker._global_node.get_logs_dir_path()))
     _take_sigterm_for_ctrl_c()
 
 

@@ -24,6 +24,7 @@ from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, trial_count, unique_name
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
+from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.pipeline.trial_progress import TrialProgress
 from afrl_ray.scheduling import trial_bundles
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
@@ -150,7 +151,11 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
                 name=_TUNE,
                 storage_path=str(stage.directory),
                 verbose=0,
-                callbacks=[MLflowTrialCallback(experiment.tracker, readable_name), TrialProgress()],
+                callbacks=[
+                    MLflowTrialCallback(experiment.tracker, readable_name),
+                    TrialProgress(),
+                    TrialBoard(readable_name, trial_count(settings)),
+                ],
                 failure_config=tune.FailureConfig(max_failures=3),
                 # A kill may come between a checkpoint's deletion and the snapshot that knows of it: so snapshots reach
                 # storage within seconds (the other half is in cluster.py), and a few checkpoints stay.

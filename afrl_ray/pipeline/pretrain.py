@@ -19,11 +19,13 @@ from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.data import make_data
 from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.meter import TrainingMeter
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.training import Training, crosses
 from afrl_ray.rollouts import LocalRollouts
 from afrl_ray.scheduling import pretrain_bundle
 from afrl_ray.seeding import derive_seed
+from afrl_ray.telemetry.board import board
 
 _CHECKPOINT = "checkpoint"
 _POLICY = "policy.safetensors"
@@ -57,7 +59,8 @@ def offline_critic(stage: Stage) -> CriticGradients:
 
 def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     """Pretrain on the configured data, from the last checkpoint if interrupted before; returns the data too."""
-    data, transitions = make_data(experiment)
+    with board.stage("data"):
+        data, transitions = make_data(experiment)
     stage, settings = pretrain_stage(experiment, data), experiment.settings
     if stage.finished():
         say(f"pretrain: kept, {stage.directory}")
@@ -106,6 +109,7 @@ def _start_or_resume(experiment: Experiment, transitions: Transitions, checkpoin
 
 def _train(experiment: Experiment, training: Training, checkpoint: Path, run: Any) -> None:
     settings, algorithm = experiment.settings.pretrain, training.algorithm
+    meter = TrainingMeter(algorithm)
     with progress("pretrain", settings.updates, "updates") as report:
         report.update(algorithm.step_count)
         while algorithm.step_count < settings.updates:
@@ -113,7 +117,7 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
             evaluations = before // settings.evaluation_interval + 1
             until = min(evaluations * settings.evaluation_interval, settings.updates)
             note = f"score {training.curve[-1]['normal']:.1f}" if training.curve else ""
-            result = training.advance(until, lambda step, note=note: report.update(step, note))
+            result = training.advance(until, lambda step, note=note: (meter.read(), report.update(step, note)))
             score = _nominal_score(experiment, algorithm.evaluation_policy())
             training.record({"normal": score}, score)
             losses = result[LEARNER_RESULTS][DEFAULT_MODULE_ID]

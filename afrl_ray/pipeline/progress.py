@@ -3,9 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from afrl_ray.telemetry import event, logs_are_json
+from afrl_ray.telemetry.board import board
 
 console = Console(stderr=True)
 _LINE_INTERVAL = 30.0
@@ -30,9 +34,11 @@ class Reporter:
         self._task = bar.add_task(description, total=total, rate="", note="") if bar else None
         self._started_at: tuple[float, int] | None = None
         self._last_line = time.monotonic()
+        board.progress(description, 0, total, unit)
 
     def update(self, completed: int, note: str = "") -> None:
         """Set how much is done, in units; the rate is measured from the first call on."""
+        board.progress(self._description, completed, self._total, self._unit, note)
         if _sink is not None:
             _sink(completed, self._total)
             return
@@ -48,7 +54,12 @@ class Reporter:
             self._last_line = now
             left = f", {_duration((self._total - completed) / rate)} left" if rate and completed < self._total else ""
             done = f"{completed:,}/{self._total:,} {self._unit}"
-            console.print(f"{self._description}: {done} ({shown}{left}) {note}", highlight=False, soft_wrap=True)
+            say(
+                f"{self._description}: {done} ({shown}{left}) {note}",
+                done=completed,
+                total=self._total,
+                unit=self._unit,
+            )
 
 
 def _duration(seconds: float) -> str:
@@ -60,7 +71,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
     """Report on `total` units of work while the block runs."""
-    if _sink is not None or not console.is_terminal:
+    if _sink is not None or logs_are_json() or not console.is_terminal:
         yield Reporter(description, total, unit, None)
         return
     columns = (
@@ -77,6 +88,9 @@ def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
         yield Reporter(description, total, unit, bar)
 
 
-def say(message: str) -> None:
-    """One line for the person watching."""
+def say(message: str, **fields: Any) -> None:
+    """One line for the person watching; where logs are JSON, one with these fields."""
+    if logs_are_json():
+        event(message, **fields)
+        return
     console.print(message, highlight=False, soft_wrap=True)

@@ -15,6 +15,9 @@ from afrl_ray.pipeline.data import data_stage
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import pretrain, pretrain_stage
 from afrl_ray.scheduling import actor_options, pretrain_bundle
+from afrl_ray.telemetry import bind, configure_logs, job_of
+from afrl_ray.telemetry.board import board
+from afrl_ray.telemetry.report import JobReport
 
 _MOST_ATTEMPTS = 3
 _LOOK_INTERVAL = 0.5
@@ -22,7 +25,7 @@ _LOOK_INTERVAL = 0.5
 
 
 def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
-    """`pretrain` on a node that has what `runtime.resources.pretrain` asks for, whose words appear here.
+    """`pretrain` on a node that has what `runtime.resources.pretrain` asks for, whose words and report appear here.
 
     When that node dies, another goes on from the last checkpoint.
     """
@@ -44,8 +47,11 @@ def _follow(task: Any, words: Queue) -> None:
     ended: list[Any] = []
     while not ended:
         ended, _ = ray.wait([task], timeout=_LOOK_INTERVAL)
-        for text in words.get_nowait_batch(words.qsize()):
-            progress.console.file.write(text)
+        for said in words.get_nowait_batch(words.qsize()):
+            if isinstance(said, JobReport):
+                board.merge(said)
+            else:
+                progress.console.file.write(said)
         progress.console.file.flush()
     ray.get(task)
 
@@ -64,5 +70,12 @@ class _Relay(io.TextIOBase):
 @ray.remote  # type: ignore[untyped-decorator]
 def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
     quiet_ray()
-    progress.console.file = _Relay(words)  # type: ignore[assignment]
-    pretrain(Experiment(settings))
+    relay = _Relay(words)
+    progress.console.file = relay  # type: ignore[assignment]
+    configure_logs(settings.runtime.log_format, relay)  # type: ignore[arg-type]
+    bind(job=job_of(settings.name))
+    board.clear()
+    board.publish_to(words.put)
+    with board.stage("pretrain"):
+        pretrain(Experiment(settings))
+    board.publish_to(None)

@@ -1,7 +1,7 @@
 """The whole experiment, stage after stage."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -16,6 +16,8 @@ from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.remote import pretrain_remotely
 from afrl_ray.pipeline.shared_storage import require_shared
+from afrl_ray.telemetry import bind, configure_logs, job_of
+from afrl_ray.telemetry.board import board
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
 
@@ -44,6 +46,10 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
             of the cluster see.
     """
     settings = settings.model_copy(update={"output": settings.output_directory})  # the same one for every process
+    configure_logs(settings.runtime.log_format)
+    bind(job=job_of(settings.name))
+    board.clear()
+    board.expect("data", *get_args(StageName))
     experiment = Experiment(settings)
     if cluster_address(settings.runtime):
         connect(settings.runtime)
@@ -58,19 +64,23 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
 
 def _run_stages(experiment: Experiment, until: StageName) -> Finished:
     train = pretrain_remotely if cluster_address(experiment.settings.runtime) else pretrain
-    pretrained, transitions = train(experiment)
+    with board.stage("pretrain"):
+        pretrained, transitions = train(experiment)
     done = Finished(experiment, pretrained)
     if until == "pretrain":
         return done
-    attacked = attack(experiment, pretrained)
+    with board.stage("attack"):
+        attacked = attack(experiment, pretrained)
     done = Finished(experiment, pretrained, attacked)
     if until == "attack":
         return done
-    finetuned = finetune(experiment, pretrained, attacked, transitions)
+    with board.stage("finetune"):
+        finetuned = finetune(experiment, pretrained, attacked, transitions)
     done = Finished(experiment, pretrained, attacked, finetuned)
     if until == "finetune":
         return done
-    evaluated = evaluate_experiment(experiment, pretrained, attacked, finetuned)
+    with board.stage("evaluation"):
+        evaluated = evaluate_experiment(experiment, pretrained, attacked, finetuned)
     return Finished(experiment, pretrained, attacked, finetuned, evaluated)
 
 

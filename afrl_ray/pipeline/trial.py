@@ -24,10 +24,13 @@ from afrl_ray.evaluation.statistics import mixture_score, score_column
 from afrl_ray.networks import CriticGradients, save_policy_file
 from afrl_ray.perturbations import Body, StepwisePGD, make_fault
 from afrl_ray.pipeline.artifacts import read_json, write_json
+from afrl_ray.pipeline.meter import TrainingMeter
+from afrl_ray.pipeline.search import trial_name
 from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import LocalRollouts
 from afrl_ray.scheduling import bundle, trial_bundles
 from afrl_ray.seeding import derive_seed
+from afrl_ray.telemetry import bind, configure_logs, event, job_of
 
 STEPS_PER_ROUND = 100
 LATEST_POLICY = "latest.safetensors"
@@ -56,7 +59,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
     """
 
     def setup(self, config: dict[str, Any], inputs: TrialInputs) -> None:  # type: ignore[override]
-        self._settings = ExperimentSettings.model_validate(trial_experiment(config))
+        experiment = trial_experiment(config)
+        self._settings = ExperimentSettings.model_validate(experiment)
+        name = config.get("name") or trial_name(experiment, config.get("varied", {}))
+        bind(job=job_of(self._settings.name), stage="finetune", trial=self.trial_id, trial_name=name)
+        configure_logs(self._settings.runtime.log_format)
         self._inputs = inputs
         self._robot = find_robot(self._settings.environment.id)
         perturbation = self._settings.perturbation
@@ -75,7 +82,9 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             if len(offline):
                 algorithm.load_transitions(offline.columns())
         self._training = Training(algorithm)
+        self._meter = TrainingMeter(algorithm, perturbation.condition)
         self._source.set_state(self._source.last_state)
+        event("trial starts")
 
     def step(self) -> dict[str, Any]:
         finetune = self._settings.finetune
@@ -85,7 +94,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         if self._training.curve:
             before, started = self._training.algorithm.step_count, time.perf_counter()
             until = min(len(self._training.curve) * finetune.evaluation_interval, finetune.steps)
-            result = self._training.advance(until)
+            result = self._training.advance(until, lambda _step: self._meter.read())
             speed = (self._training.algorithm.step_count - before) / (time.perf_counter() - started)
         scores = self._validation_scores()
         average = state.average if self._settings.curriculum.type == "adaptive" else None  # no other rule keeps one
@@ -93,6 +102,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         self._training.record(row, scores["mean"])
         best = self._training.best
         assert best is not None
+        event("evaluated", **row, steps_per_second=round(speed, 1))
         return {
             "env_steps": row["env_steps"],
             "score": scores,
@@ -146,6 +156,8 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         if training is None:
             raise FileNotFoundError(f"no trial checkpoint in {directory}")
         self._training = training
+        self._meter = TrainingMeter(training.algorithm, self._settings.perturbation.condition)
+        event("restored", env_steps=training.algorithm.step_count)
         self._source.set_state(CurriculumState(**read_json(directory / _CURRICULUM)))
 
     def cleanup(self) -> None:

@@ -9,6 +9,8 @@ import ray
 from ray.util import placement_group_table
 
 from afrl_ray.scheduling import Resources, actor_options, room
+from afrl_ray.telemetry.board import board
+from afrl_ray.telemetry.metrics import EVALUATION_TASKS
 
 _LOOK_INTERVAL = 1.0
 """Seconds between two looks at who waits."""
@@ -36,6 +38,7 @@ def fan_out(
             while waiting and len(running) < allowed:
                 index = waiting.popleft()
                 running[task.remote(function, bool(running), *shares[index])] = index
+            _report(len(waiting), len(running))
             for reference in ray.wait(list(running), timeout=_LOOK_INTERVAL)[0]:
                 index = running.pop(reference)
                 results[index] = ray.get(reference)
@@ -45,6 +48,8 @@ def fan_out(
         for reference in running:
             ray.cancel(reference, force=False)
         raise
+    finally:
+        _report(0, 0)
     return results
 
 
@@ -52,6 +57,12 @@ def cluster_room(resources: Resources) -> int:
     """How many tasks that reserve `resources` the nodes have room for, at least one."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return max(1, int(sum(room(resources, node) for node in nodes if resources)))
+
+
+def _report(waiting: int, running: int) -> None:
+    EVALUATION_TASKS.set(waiting, status="waiting")
+    EVALUATION_TASKS.set(running, status="running")
+    board.queue("evaluation tasks", waiting)
 
 
 class TrialQueue:

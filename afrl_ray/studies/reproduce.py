@@ -26,6 +26,8 @@ from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.results import write_results
 from afrl_ray.studies.sheet import Section
 from afrl_ray.studies.train import NamedRun, train
+from afrl_ray.telemetry import bind, configure_logs, job_of
+from afrl_ray.telemetry.board import board
 
 REPORT = "report.md"
 
@@ -59,18 +61,26 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     output = plans[0].output
     store = stage_store(output)
     runtime = every[0].settings.runtime
+    configure_logs(runtime.log_format)
+    bind(job=job_of(short_name(plans[0].name)))
+    board.clear()
+    board.expect("pretrain", "attack", "finetune", "results")
     if cluster_address(runtime):
         connect(runtime)
         require_shared(output)
     with _alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
-            make_pretrained(foundation_of(case, store) for case in every)
-            make_banks(foundation_of(case, store) for case in trained)
-            for matching in (False, True):  # what copies another's mean q comes after it
-                runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
-                train(runs, tracker, output / "tune")
-            return [_finish(plan, cases[plan.name], store) for plan in plans]
+            with board.stage("pretrain"):
+                make_pretrained(foundation_of(case, store) for case in every)
+            with board.stage("attack"):
+                make_banks(foundation_of(case, store) for case in trained)
+            with board.stage("finetune"):
+                for matching in (False, True):  # what copies another's mean q comes after it
+                    runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
+                    train(runs, tracker, output / "tune")
+            with board.stage("results"):
+                return [_finish(plan, cases[plan.name], store) for plan in plans]
 
 
 def stage_store(output: Path) -> Path:

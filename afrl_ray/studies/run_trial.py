@@ -29,7 +29,7 @@ class RunTrial(FinetuneTrial):
             foundation.bank_client(),
             offline_critic(foundation.pretrain),
         )
-        super().setup({"experiment": config["run"]["settings"]}, inputs)
+        super().setup({"experiment": config["run"]["settings"], "name": config["run"]["name"]}, inputs)
         checkpoint = recover_directory(self._run.checkpoint)
         if checkpoint is not None:
             self.load_checkpoint(str(checkpoint))

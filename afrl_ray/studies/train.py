@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import Reporter, progress
+from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.scheduling import trial_bundles
 from afrl_ray.studies.run_trial import RunTrial
 from afrl_ray.studies.training_run import TrainingRun
@@ -99,7 +100,7 @@ def _tuner(
                 name=scratch.name,
                 storage_path=str(scratch.parent),
                 verbose=0,
-                callbacks=[MLflowTrialCallback(tracker, _name, _key), RunProgress()],
+                callbacks=[MLflowTrialCallback(tracker, _name, _key), RunProgress(), TrialBoard(_name, len(pending))],
                 failure_config=tune.FailureConfig(max_failures=3),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),

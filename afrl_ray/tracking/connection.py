@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from afrl_ray.telemetry.board import board
 from afrl_ray.tracking.database import create_if_missing
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Connection:
             now = time.monotonic()
             self._retry_at = now + max(_SHORTEST_PAUSE, _PAUSE_PER_WAIT * (now - begin))
             if not self._failing:
+                board.failure("tracking", f"MLflow at {self.uri} cannot be reached")
                 logger.warning(
                     "MLflow at %s cannot be reached; the experiment goes on, its entries are kept and sent later (%s)",
                     self.uri,

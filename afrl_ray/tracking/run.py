@@ -128,6 +128,11 @@ class TrackedRun:
             sent = child.flush(force=force and sent) and sent  # one failure is enough to wait for
         return sent
 
+    @property
+    def unsent(self) -> int:
+        """Metric values that wait to be sent, the children's too."""
+        return len(self._unsent.points) + sum(child.unsent for child in self._children.values())
+
     def __enter__(self) -> "TrackedRun":
         self.begin()
         return self

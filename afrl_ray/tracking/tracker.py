@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.config import TrackingSettings
+from afrl_ray.telemetry.board import board
+from afrl_ray.telemetry.metrics import TRACKING_UNSENT
 from afrl_ray.tracking.connection import Connection
 from afrl_ray.tracking.location import artifact_root, default_uri
 from afrl_ray.tracking.run import TrackedRun
@@ -46,7 +48,10 @@ class ExperimentTracker:
 
     def flush(self, *, force: bool = False) -> bool:
         """Send what any run still keeps; True when nothing is left."""
-        return self._parent.flush(force=force)
+        sent = self._parent.flush(force=force)
+        TRACKING_UNSENT.set(self._parent.unsent)
+        board.queue("values for MLflow", self._parent.unsent)
+        return sent
 
 
 def _find_or_make_identity(folder: Path) -> str:
