@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from afrl_ray.cli.config_commands import config_and_overrides
 
 if TYPE_CHECKING:
+    from afrl_ray.cli.submittable import Submittable
     from afrl_ray.config import ExperimentSettings
     from afrl_ray.pipeline.run import StageName
 
@@ -23,6 +24,21 @@ _CONFIG_SUFFIXES = (".yaml", ".yml")
 
 def run(arguments: argparse.Namespace) -> None:
     _run_until(arguments, "evaluation")
+
+
+def submit(arguments: argparse.Namespace) -> "Submittable":
+    """The same experiment as a job."""
+    _refuse(arguments, "robot", "seeds", "output", purpose="studies, with --scale")
+    targets = [text for text in arguments.targets if "=" not in text]
+    arguments.overrides = [text for text in arguments.targets if "=" in text] + arguments.overrides
+    if len(targets) != 1:
+        raise ValueError("afrl submit takes one YAML file of settings, or studies with --scale SCALE")
+    arguments.config = Path(targets[0])
+    settings = _experiment(arguments)
+    from afrl_ray.cli.submittable import Submittable
+    from afrl_ray.jobs.specification import experiment_job
+
+    return Submittable(settings.runtime.address, lambda: run(arguments), lambda: experiment_job(settings))
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
@@ -178,11 +194,11 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _refuse(arguments: argparse.Namespace, *options: str) -> None:
-    """An experiment has its settings in its file; the options are for checkpoints."""
+def _refuse(arguments: argparse.Namespace, *options: str, purpose: str = "checkpoints") -> None:
+    """An experiment has its settings in its file; the options are for `purpose`."""
     given = [f"--{option}" for option in options if getattr(arguments, option) is not None]
     if given:
-        raise ValueError(f"{', '.join(given)} is for checkpoints; with a YAML file write NAME=VALUE, such as seed=1")
+        raise ValueError(f"{', '.join(given)} is for {purpose}; with a YAML file write NAME=VALUE, such as seed=1")
 
 
 def _report(result: Mapping[str, Any], as_json: bool) -> None:

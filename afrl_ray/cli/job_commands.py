@@ -5,7 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from afrl_ray.cli import commands, job_status
+from afrl_ray.cli import commands, job_status, study_commands
 
 if TYPE_CHECKING:
     from afrl_ray.jobs.cluster import Cluster, Job
@@ -15,19 +15,18 @@ _LAST_LINES = 5
 
 
 def submit(arguments: argparse.Namespace) -> None:
-    """An experiment as a job of a cluster; without an address, `afrl run`."""
-    from afrl_ray.config import load_experiment
+    """An experiment, or studies, as a job of a cluster; without an address, `afrl run` or `afrl reproduce`."""
     from afrl_ray.jobs.address import find_address
-    from afrl_ray.jobs.specification import check_job_id, experiment_job
+    from afrl_ray.jobs.specification import check_job_id
 
-    settings = load_experiment(arguments.config, arguments.overrides)
-    address = find_address(arguments.address, settings.runtime.address)
+    what = commands.submit(arguments) if arguments.scale is None else study_commands.submit(arguments)
+    address = find_address(arguments.address, what.runtime_address)
     if address is None:
         print("no --address given: running here", file=sys.stderr)
-        commands.run(arguments)
+        what.run_here()
         return
     job_id = check_job_id(arguments.id) if arguments.id is not None else None
-    specification = experiment_job(settings)
+    specification = what.specification()
     from afrl_ray.jobs.cluster import Cluster
     from afrl_ray.jobs.submission import submit as submit_job
 

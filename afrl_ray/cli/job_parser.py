@@ -16,13 +16,20 @@ def add_job_commands(subcommands: Any, add_command: _AddCommand) -> None:
         subcommands,
         "submit",
         job_commands.submit,
-        "run a whole experiment or sweep as a job of a Ray cluster, or here when no cluster is given",
+        "run a whole experiment, sweep or study as a job of a Ray cluster, or here when no cluster is given",
         "afrl submit tune_configs/hopper.yaml --address http://HEAD:8265",
         "afrl submit tune_configs/hopper.yaml seed=1 output=runs/hopper-1 --id hopper-seed-1",
         "afrl submit tune_configs/beta_kappa.yaml runtime.trials_at_once=8 --autoscaling",
+        "afrl submit table1 fig4 --scale small --seeds 5",
     )
-    submit.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file of settings")
-    submit.add_argument("overrides", nargs="*", default=[], metavar="NAME=VALUE", help="settings to change")
+    submit.add_argument(
+        "targets",
+        nargs="+",
+        metavar="CONFIG",
+        help="a YAML file of settings; with --scale, studies as of afrl reproduce",
+    )
+    submit.set_defaults(overrides=[])
+    add_study_options(submit)
     _add_address(submit)
     submit.add_argument("--id", metavar="ID", help="the job's id; made from the settings when not given")
     _add_autoscaling(submit)
@@ -49,6 +56,16 @@ def add_job_commands(subcommands: Any, add_command: _AddCommand) -> None:
     _add_autoscaling(resume)
     for parser in (submit, listing, status, stop, resume):
         parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+
+
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """Which cases of studies are run, and where their results go."""
+    parser.add_argument("--scale", metavar="SCALE", help="smoke, small or paper, or a YAML file")
+    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="instead of the scale's robots")
+    parser.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"
+    )
 
 
 def _add_verb(

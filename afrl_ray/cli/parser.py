@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from afrl_ray import __version__
 from afrl_ray.cli import commands, config_commands, study_commands
-from afrl_ray.cli.job_parser import add_job_commands
+from afrl_ray.cli.job_parser import add_job_commands, add_study_options
 
 _Handler = Callable[[argparse.Namespace], None]
 
@@ -143,12 +143,7 @@ def _build_parser() -> argparse.ArgumentParser:
     reproduce.add_argument(
         "studies", nargs="+", metavar="STUDY", help="names or YAML files of studies; all for all of them; or list"
     )
-    reproduce.add_argument("--scale", metavar="SCALE", help="smoke, small or paper, or a YAML file")
-    reproduce.add_argument("--robot", nargs="+", metavar="ROBOT", help="instead of the scale's robots")
-    reproduce.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
-    reproduce.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"
-    )
+    add_study_options(reproduce)
     reproduce.set_defaults(overrides=[])
     _add_json(reproduce)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from afrl_ray.studies.expand import Plan
+    from afrl_ray.cli.submittable import Submittable
+    from afrl_ray.studies.expand import Case, Plan
 
 _OUTPUT = Path("runs") / "studies"
 
@@ -22,13 +23,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
         return
     if arguments.scale is None:
         raise ValueError("say how large: add --scale smoke, small or paper (afrl reproduce list tells what each costs)")
-    from afrl_ray.studies.expand import expand
-    from afrl_ray.studies.files import study_names
-
-    names = study_names() if arguments.studies == ["all"] else list(dict.fromkeys(arguments.studies))
-    plans = [_plan(arguments, name, arguments.scale) for name in names]
-    for plan in plans:
-        expand(plan)  # mistakes before anything slow is imported
+    plans = plans_and_cases(arguments)[0]  # mistakes before anything slow is imported
     from afrl_ray.studies.reproduce import reproduce as run
 
     done = run(plans)
@@ -37,6 +32,50 @@ def reproduce(arguments: argparse.Namespace) -> None:
         return
     for one in done:
         print(one.report.read_text(encoding="utf-8"))
+
+
+def plans_and_cases(arguments: argparse.Namespace) -> tuple[list["Plan"], list["Case"]]:
+    """What the arguments name, and everything that has to be run for it.
+
+    Raises:
+        ConfigError: there is no such study or scale, or its settings do not fit.
+    """
+    from afrl_ray.studies.expand import expand
+    from afrl_ray.studies.files import study_names
+
+    names = study_names() if arguments.studies == ["all"] else list(dict.fromkeys(arguments.studies))
+    plans = [_plan(arguments, name, arguments.scale) for name in names]
+    return plans, [case for plan in plans for case in expand(plan)]
+
+
+def submit(arguments: argparse.Namespace) -> "Submittable":
+    """The same studies as a job, which brings along the YAML files that are not the package's own."""
+    arguments.studies = arguments.targets
+    _move_overrides(arguments)
+    plans, cases = plans_and_cases(arguments)
+    from afrl_ray.cli.submittable import Submittable
+    from afrl_ray.config.yaml_file import read_settings_file
+    from afrl_ray.jobs.specification import studies_job
+    from afrl_ray.studies.files import is_file, short_name
+
+    given = [*(plan.name for plan in plans), arguments.scale]
+    files = {Path(name).name: read_settings_file(Path(name).expanduser()) for name in given if is_file(name)}
+    *studies, scale = [Path(name).name if is_file(name) else name for name in given]
+    options: list[str] = ["--scale", scale, "--output", str(arguments.output or _OUTPUT)]
+    options += ["--robot", *arguments.robot] if arguments.robot else []
+    options += ["--seeds", str(arguments.seeds)] if arguments.seeds is not None else []
+    overrides = [text for text in arguments.overrides if not text.startswith("runtime.address=")]
+    return Submittable(
+        cases[0].settings.runtime.address,
+        lambda: reproduce(arguments),
+        lambda: studies_job(
+            "-".join(map(short_name, given)),
+            [*studies, *options, *overrides],
+            files,
+            [case.settings for case in cases],
+            output=str(arguments.output or _OUTPUT),
+        ),
+    )
 
 
 def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import tempfile
 import time
 from collections import defaultdict
@@ -16,7 +17,7 @@ from afrl_ray import __file__ as package_file
 from afrl_ray import __version__
 from afrl_ray.jobs.address import prepare
 from afrl_ray.jobs.errors import JobError, one_line
-from afrl_ray.jobs.specification import CONFIG_FILE, JobSpecification
+from afrl_ray.jobs.specification import JobSpecification
 from afrl_ray.scheduling import Resources, actor_options, bundle
 from afrl_ray.telemetry.board import SUBMISSION_VARIABLE, report_file
 from afrl_ray.telemetry.labels import JOB_VARIABLE
@@ -131,9 +132,10 @@ class Cluster:
         }
         submission_id = job_id if number == 1 else f"{job_id}.{number}"
         with tempfile.TemporaryDirectory() as folder:
-            content = yaml.safe_dump(specification.settings, sort_keys=False, allow_unicode=True)
-            (Path(folder) / CONFIG_FILE).write_text(content, encoding="utf-8")
-            command = " ".join(["python", "-m", "afrl_ray", *specification.arguments])
+            for name, content in specification.files.items():
+                text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            command = shlex.join(["python", "-m", "afrl_ray", *specification.arguments])
             self.submit(
                 # the storage's default is the head's home folder; exec, so that the signal to stop reaches Python
                 f'AFRL_STORAGE="${{AFRL_STORAGE:-$HOME/afrl}}" exec {command}',

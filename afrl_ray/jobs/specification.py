@@ -1,6 +1,7 @@
 """What a job runs: enough to submit it, to know it again, and to resume it from anywhere."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ _MOST_OF_A_NAME = 60
 
 
 class JobSpecification(BaseModel):
-    """One command of `afrl` with its resolved settings; lives in the job's metadata on the cluster."""
+    """One command of `afrl` with the files it reads; lives in the job's metadata on the cluster."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     arguments: tuple[str, ...]
-    """What comes after `python -m afrl_ray`; CONFIG_FILE stands for the file with `settings`."""
-    settings: dict[str, Any]
+    """What comes after `python -m afrl_ray`."""
+    files: dict[str, dict[str, Any]]
+    """Content of the YAML files that the arguments name."""
     runtime: RuntimeSettings
     """What its processes will reserve."""
     output: str
@@ -40,14 +42,37 @@ def experiment_job(settings: ExperimentSettings) -> JobSpecification:
     Raises:
         JobError: a setting means a file of this machine, which the cluster's nodes would look for in vain.
     """
-    _refuse_local_files(settings)
+    refuse_local_files(settings)
     settings = settings.model_copy(update={"runtime": settings.runtime.model_copy(update={"address": None})})
     return JobSpecification(
         name=settings.name,
         arguments=("run", CONFIG_FILE),
-        settings=settings.model_dump(mode="json"),
+        files={CONFIG_FILE: settings.model_dump(mode="json")},
         runtime=settings.runtime,
         output=str(settings.output or f"runs/{settings.name}"),
+    )
+
+
+def studies_job(
+    name: str,
+    arguments: Sequence[str],
+    files: Mapping[str, dict[str, Any]],
+    cases: Sequence[ExperimentSettings],
+    output: str,
+) -> JobSpecification:
+    """The job of `afrl reproduce ARGUMENTS`, whose `cases` are the experiments that it expands to.
+
+    Raises:
+        JobError: a setting means a file of this machine.
+    """
+    for settings in cases:
+        refuse_local_files(settings)
+    return JobSpecification(
+        name=name,
+        arguments=("reproduce", *arguments),
+        files=dict(files),
+        runtime=cases[0].runtime.model_copy(update={"address": None}),
+        output=output,
     )
 
 
@@ -62,8 +87,12 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
-def _refuse_local_files(settings: ExperimentSettings) -> None:
-    """Relative paths that exist here; an absolute one may be on storage that the cluster shares with this machine."""
+def refuse_local_files(settings: ExperimentSettings) -> None:
+    """Relative paths that exist here; an absolute one may be on storage that the cluster shares with this machine.
+
+    Raises:
+        JobError: there is one.
+    """
     named = {f"data.{name}": getattr(settings.data, name, None) for name in ("policy", "dataset")}
     for name, value in named.items():
         if value is not None and not Path(value).expanduser().is_absolute() and Path(value).exists():

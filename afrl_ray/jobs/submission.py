@@ -34,7 +34,13 @@ def submit(
     if job_id in jobs:
         return _same_again(jobs[job_id], specification)
     _refuse_two_writers(specification, list(jobs.values()))
-    _begin(cluster, job_id, 1, specification, autoscaling)
+    try:
+        _begin(cluster, job_id, 1, specification, autoscaling)
+    except JobError:
+        job = next((job for job in cluster.jobs() if job.id == job_id), None)
+        if job is None:
+            raise
+        return _same_again(job, specification)  # somebody else has submitted it in the meantime
     return Outcome(job_id, f"submitted to {cluster.url}; follow it with: afrl jobs logs -f {job_id}")
 
 

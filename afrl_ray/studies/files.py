@@ -41,18 +41,19 @@ def load_scale(name: str) -> ScaleSettings:
 
 def short_name(name: str) -> str:
     """What the folder of a study or scale is called."""
-    return Path(name).stem if _is_file(name) else name
+    return Path(name).stem if is_file(name) else name
 
 
 def _find(folder: str, what: str, name: str) -> Path:
-    path = Path(name).expanduser() if _is_file(name) else _folder(folder) / f"{name}.yaml"
-    if not _is_file(name) and not path.is_file():
+    path = Path(name).expanduser() if is_file(name) else _folder(folder) / f"{name}.yaml"
+    if not is_file(name) and not path.is_file():
         names = study_names() if folder == "catalogue" else scale_names()
         raise ConfigError(f"there is no {what} {name!r}; write one of {', '.join(names)}, or the path of a YAML file")
     return path
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
+    """Whether a study or scale is meant by its file."""
     return Path(name).suffix in (".yaml", ".yml")
 
 

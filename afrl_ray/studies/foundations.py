@@ -20,6 +20,7 @@ from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
 from afrl_ray.scheduling import actor_options, pretrain_bundle
+from afrl_ray.telemetry import bind, configure_logs, job_of
 
 _POLL_SECONDS = 2.0
 
@@ -136,6 +137,8 @@ def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
             told = time.monotonic()
             board.update.remote(key, completed)
 
+    configure_logs(experiment.settings.runtime.log_format)
+    bind(job=job_of(experiment.settings.name), stage="pretrain")
     send_progress_to(tell)
     try:
         pretrain(experiment)

@@ -1,14 +1,18 @@
 """`afrl submit` and `afrl jobs` as far as they go without a cluster."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
-from afrl_ray.cli import main
+import afrl_ray.studies
+from afrl_ray.cli import main, study_commands
 from afrl_ray.cli.parser import parse_arguments
 
+STUDIES = Path(afrl_ray.studies.__file__).parent
 VERBS = ("list", "status", "logs", "stop", "resume")
 
 
@@ -41,6 +45,54 @@ def test_without_a_cluster_submit_is_run(
     printed = capsys.readouterr()
     assert printed.out == '{"offline": 1}\n'
     assert printed.err == "no --address given: running here\n"
+
+
+def test_studies_can_be_submitted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are not the package's own travel with the job, under the names that its arguments have."""
+    monkeypatch.chdir(tmp_path)
+    content = (STUDIES / "catalogue" / "fig5.yaml").read_text()
+    Path("mine.yaml").write_text(content)
+    command = ["submit", "table1", "./mine.yaml", "--scale", "smoke", "--seeds", "2"]
+    with pytest.raises(ValueError, match="finetune"):  # mistakes in settings are found before anything is sent
+        study_commands.submit(parse_arguments([*command, "finetune.batch='a b'"]))
+    parsed = parse_arguments([*command, "runtime.resources.trial.cpus=2", "runtime.address=http://head:8265"])
+    what = study_commands.submit(parsed)
+    specification = what.specification()
+    assert what.runtime_address == "http://head:8265"
+    assert specification.arguments == (
+        *("reproduce", "table1", "mine.yaml", "--scale", "smoke", "--output", "runs/studies", "--seeds", "2"),
+        "runtime.resources.trial.cpus=2",
+    )
+    assert specification.files == {"mine.yaml": yaml.safe_load(content)}
+    assert specification.runtime.resources.trial.cpus == 2
+    assert specification.runtime.address is None
+    assert specification.output == "runs/studies"
+    assert specification.job_id.startswith("table1-mine-smoke-")
+    (tmp_path / "job").mkdir()
+    monkeypatch.chdir(tmp_path / "job")  # as on the cluster
+    Path("mine.yaml").write_text(yaml.safe_dump(specification.files["mine.yaml"], sort_keys=False))
+    again = parse_arguments(specification.arguments)
+    study_commands._move_overrides(again)
+    plans, cases = study_commands.plans_and_cases(again)
+    assert [plan.study.title for plan in plans] == [
+        plan.study.title for plan in study_commands.plans_and_cases(parsed)[0]
+    ]
+    assert {case.seed for case in cases} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["submit", "a.yaml", "b.yaml"], "afrl submit takes one YAML file of settings, or studies with --scale SCALE"),
+        (["submit", "a.yaml", "--seeds", "2"], "--seeds is for studies, with --scale; with a YAML file write"),
+        (["submit", "table9", "--scale", "smoke"], "there is no study 'table9'; write one of "),
+    ],
+)
+def test_experiments_and_studies_are_not_mixed_up(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -95,7 +95,7 @@ search: {space: {seed: [0, 1]}}
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_a_running_job_is_seen_from_outside(local_cluster: Any, tmp_path: Path) -> None:
-    """Its stages and trials by `afrl jobs status`, its metrics by what Prometheus would scrape, its log line by line."""
+    """Stages and trials by `afrl jobs status`, metrics by what Prometheus would scrape, its log line by line."""
     (tmp_path / "watched.yaml").write_text(CONFIG)
     job_id = local_cluster.afrl_json("submit", tmp_path / "watched.yaml")["id"]
     for status in statuses(local_cluster, job_id):

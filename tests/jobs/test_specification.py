@@ -25,7 +25,7 @@ def test_the_same_settings_have_the_same_id() -> None:
 def test_which_cluster_it_went_to_is_no_part_of_a_job() -> None:
     specification = experiment_job(changed(runtime__address="http://head:8265"))
     assert specification == experiment_job(changed())
-    assert ExperimentSettings.model_validate(specification.settings).runtime == RuntimeSettings()
+    assert ExperimentSettings.model_validate(specification.files["config.yaml"]).runtime == RuntimeSettings()
 
 
 def test_it_comes_back_from_the_metadata_of_the_cluster() -> None:
