@@ -31,7 +31,8 @@ mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 address() { srun --nodes=1 --ntasks=1 --overlap -w "$1" hostname --ip-address | awk '{print $1}'; }
 head_ip=$(address "${hosts[0]}")
 port=$((20000 + SLURM_JOB_ID % 10000)) # two jobs may share a host; outside of Ray's own 10002-19999
-resources=(--num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" --temp-dir="/tmp/ray-$SLURM_JOB_ID")
+resources=(--num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="${SLURM_GPUS_ON_NODE:-0}"
+    --temp-dir="/tmp/ray-$SLURM_JOB_ID" --dashboard-agent-listen-port=0)
 
 nodes=()
 clean_up() {

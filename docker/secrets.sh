@@ -5,7 +5,7 @@ set -eu
 folder=$(dirname "$0")/secrets
 mkdir -p "$folder"
 chmod 700 "$folder"
-for name in ray_token database_password mlflow_password mlflow_session_key; do
+for name in ray_token database_password mlflow_password mlflow_session_key grafana_password; do
     if [ ! -s "$folder/$name" ]; then
         od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$folder/$name"
     fi

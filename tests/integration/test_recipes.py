@@ -165,15 +165,16 @@ def test_what_the_dockerfile_copies_is_not_ignored() -> None:
 
 def test_compose_has_no_passwords_and_only_local_ports() -> None:
     compose = load(ROOT / "docker" / "compose.yaml")
-    assert set(compose["services"]) == {"head", "worker", "mlflow", "database"}
+    assert set(compose["services"]) == {"head", "worker", "mlflow", "database", "prometheus", "grafana"}
     for service in compose["services"].values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         for name, value in service.get("environment", {}).items():
             assert "PASSWORD" not in name or name.endswith("_FILE")
+            assert "PASSWORD" not in name or value.startswith("/run/secrets/")
             assert "TOKEN" not in name or value.startswith("/run/secrets/")
-        assert set(service["secrets"]) <= set(compose["secrets"])
+        assert set(service.get("secrets", [])) <= set(compose["secrets"])
     for name in ("head", "worker"):
         service = compose["services"][name]
         assert service["image"] == f"afrl_ray:{RAY_VERSION}"
@@ -190,7 +191,7 @@ def test_secrets_are_random_made_once_and_their_owners_alone(tmp_path: Path) -> 
         contents.append({file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()})
     assert contents[0] == contents[1]
     assert set(contents[0]) == set(load(ROOT / "docker" / "compose.yaml")["secrets"])
-    assert len(set(contents[0].values())) == 4
+    assert len(set(contents[0].values())) == 5
     assert all(re.fullmatch("[0-9a-f]{64}", content) for content in contents[0].values())
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
