@@ -19,7 +19,7 @@ from afrl_ray.pipeline.data import data_stage, make_data
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
-from afrl_ray.scheduling import actor_options, pretrain_bundle
+from afrl_ray.scheduling import actor_options, bundle, pretrain_bundle
 from afrl_ray.telemetry import bind, configure_logs, job_of
 
 _POLL_SECONDS = 2.0
@@ -64,7 +64,7 @@ class Foundation:
 
 
 def make_pretrained(foundations: Iterable[Foundation]) -> None:
-    """Make the data and pretrained networks that are not there yet: data one after the other, trainings side by side.
+    """Make the data and pretrained networks that are not there yet: trainings side by side, on a cluster data too.
 
     Raises:
         FileNotFoundError, ValueError: there are no such data.
@@ -74,8 +74,7 @@ def make_pretrained(foundations: Iterable[Foundation]) -> None:
         for foundation in {one.pretrain.key: one for one in foundations}.values()
         if not foundation.pretrain.finished()
     ]
-    for foundation in {one.data.key: one for one in missing}.values():
-        make_data(foundation.experiment)
+    _make_all_data([one for one in {one.data.key: one for one in missing}.values() if not one.data.finished()])
     _pretrain_all(missing)
 
 
@@ -84,6 +83,22 @@ def make_banks(foundations: Iterable[Foundation]) -> None:
     for foundation in {one.key: one for one in foundations}.values():
         if not foundation.attack.finished():
             attack(foundation.experiment, foundation.pretrain)
+
+
+def _make_all_data(foundations: Sequence[Foundation]) -> None:
+    runtime = foundations[0].settings.runtime if foundations else None
+    if runtime is None or len(foundations) == 1 or not cluster_address(runtime):
+        for foundation in foundations:
+            make_data(foundation.experiment)
+        return
+    connect(runtime)
+    resources = actor_options(bundle(runtime.resources.evaluation))
+    waiting = [_make_data.options(**resources).remote(foundation.experiment) for foundation in foundations]
+    with progress("data", len(waiting), "data sets") as report:
+        while waiting:
+            finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
+            ray.get(finished)
+            report.update(len(foundations) - len(waiting))
 
 
 def _pretrain_all(foundations: Sequence[Foundation]) -> None:
@@ -125,6 +140,11 @@ class _ProgressBoard:
 
     def done(self) -> int:
         return sum(self._completed.values())
+
+
+@ray.remote(max_retries=2)
+def _make_data(experiment: Experiment) -> None:
+    make_data(experiment)
 
 
 @ray.remote(max_retries=2)

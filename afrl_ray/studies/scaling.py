@@ -1,14 +1,14 @@
 """How long a study takes on so many cores, and what keeps it from being faster: a model, not a measurement.
 
 A study is what `afrl reproduce` does: all offline trainings, then all attack banks, then all fine-tunings, then all
-tests, each phase after the one before. Offline trainings and fine-tunings are serial chains of one core each; attacks
+tests, each phase after the one before. Data, offline trainings and fine-tunings are serial chains of one core each; attacks
 and tests are cut into as many tasks as there are cores. Beside the cores, everything that the whole cluster shares has
 a limit of its own: Tune's loop, the bank's actor, MLflow (inside Tune's loop) and the storage.
 """
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -26,7 +26,7 @@ class ScalingSettings(Settings):
     )
     pretrain_updates: PositiveInt = Field(5_000_000, description="updates of an offline training (the paper's)")
     data_transitions: PositiveInt = Field(
-        1_000_000, description="offline transitions, rolled out by the driver (D4RL's)"
+        1_000_000, description="offline transitions, rolled out by a process each (D4RL's)"
     )
     attack_steps: PositiveInt = Field(
         100_000_000, description="environment steps of the searches for the banks of one robot and seed (ours)"
@@ -100,7 +100,7 @@ def estimate(settings: ScalingSettings, cores: int) -> Estimate:
     """
     if cores < 1:
         raise ValueError(f"cores must be at least 1, not {cores}")
-    phases = (_data(settings), _pretraining(settings, cores), _attacks(settings, cores))
+    phases = (_data(settings, cores), _pretraining(settings, cores), _attacks(settings, cores))
     phases += (_finetuning(settings, cores), _tests(settings, cores))
     return Estimate(cores, phases, sum(phase.hours for phase in phases) * cores * settings.core_hour)
 
@@ -114,8 +114,7 @@ def ceilings(settings: ScalingSettings) -> dict[str, float]:
     per_second = settings.validation_interval / _interval_seconds(settings)  # steps a core takes, validation included
     shared = _shared_loads(settings, per_second)
     found = {
-        "data: rolled out by the driver, one after the other": 1.0,
-        f"offline trainings: {pairs} chains": float(pairs),
+        f"data and offline trainings: {pairs} chains": float(pairs),
         f"fine-tunings: {pairs * settings.arms} chains": float(pairs * settings.arms),
         **{name: 1.0 / load for name, load in shared.items()},
     }
@@ -130,16 +129,20 @@ def makespan(durations: Sequence[float], cores: int) -> float:
     return max(free)
 
 
-def _data(settings: ScalingSettings) -> Phase:
-    seconds = settings.seeds * settings.robots * settings.data_transitions / settings.rollout_rate
-    return Phase("data", seconds / 3600, seconds / 3600, "the driver, which rolls out alone")
+def _data(settings: ScalingSettings, cores: int) -> Phase:
+    one = settings.data_transitions / settings.rollout_rate
+    return _chains("data", one, settings.seeds * settings.robots, cores)
 
 
 def _pretraining(settings: ScalingSettings, cores: int) -> Phase:
-    pairs = settings.seeds * settings.robots
     one = settings.trial_start + settings.pretrain_updates / settings.pretrain_rate
-    limit = "cores" if pairs > cores else f"{pairs} chains"
-    return Phase("offline training", makespan([one] * pairs, cores) / 3600, pairs * one / 3600, limit)
+    return _chains("offline training", one, settings.seeds * settings.robots, cores)
+
+
+def _chains(name: str, seconds: float, count: int, cores: int) -> Phase:
+    """So many serial pieces of work, all alike."""
+    limit = "cores" if count > cores else f"{count} chains"
+    return Phase(name, makespan([seconds] * count, cores) / 3600, count * seconds / 3600, limit)
 
 
 def _attacks(settings: ScalingSettings, cores: int) -> Phase:
@@ -155,13 +158,11 @@ def _finetuning(settings: ScalingSettings, cores: int) -> Phase:
     trials = settings.seeds * settings.robots * settings.arms
     results = settings.steps // settings.validation_interval
     one = settings.trial_start + results * _interval_seconds(settings)
-    chains = makespan([one] * trials, cores)
-    steps_per_second = trials * settings.steps / chains
-    limit, hours = ("cores" if trials > cores else f"{trials} chains"), chains / 3600
-    for name, load in _shared_loads(settings, steps_per_second).items():
-        if chains * load / 3600 > hours:
-            limit, hours = name, chains * load / 3600
-    return Phase("fine-tuning", hours, trials * one / 3600, limit)
+    phase = alone = _chains("fine-tuning", one, trials, cores)
+    for name, load in _shared_loads(settings, trials * settings.steps / (alone.hours * 3600)).items():
+        if alone.hours * load > phase.hours:
+            phase = replace(alone, hours=alone.hours * load, limit=name)
+    return phase
 
 
 def _tests(settings: ScalingSettings, cores: int) -> Phase:
