@@ -1,9 +1,9 @@
 """How long a study takes on so many cores, and what keeps it from being faster: a model, not a measurement.
 
 A study is what `afrl reproduce` does: all offline trainings, then all attack banks, then all fine-tunings, then all
-tests, each phase after the one before. Data, offline trainings and fine-tunings are serial chains of one core each; attacks
-and tests are cut into as many tasks as there are cores. Beside the cores, everything that the whole cluster shares has
-a limit of its own: Tune's loop, the bank's actor, MLflow (inside Tune's loop) and the storage.
+tests, each phase after the one before. Data, offline trainings and fine-tunings are serial chains of one core each;
+attacks and tests are cut into as many tasks as there are cores. Beside the cores, everything that the whole cluster
+shares has a limit of its own: Tune's loop, the bank's actor, MLflow (inside Tune's loop) and the storage.
 """
 
 import heapq
