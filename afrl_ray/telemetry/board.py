@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.telemetry.labels import bound
-from afrl_ray.telemetry.metrics import FAILURES, STAGE_SHARE
+from afrl_ray.telemetry.metrics import FAILURES, STAGE_SHARE, forget_gauges
 from afrl_ray.telemetry.report import FailureReport, JobReport, StageReport, TrialReport
 
 SUBMISSION_VARIABLE = "AFRL_SUBMISSION"
@@ -43,6 +43,10 @@ class Board:
         self._lock = threading.RLock()
         self._running: list[str] = []
 
+    def __reduce__(self) -> Any:
+        """A remote function that uses this process's board uses that of the process it runs in."""
+        return own_board, ()
+
     def report(self) -> JobReport:
         with self._lock:
             return JobReport(
@@ -63,6 +67,7 @@ class Board:
         with self._lock:
             for part in (self._stages, self._trials, self._queues, self._failures):
                 part.clear()
+        forget_gauges()
 
     def merge(self, report: JobReport) -> None:
         """Take over what another process of the job has reported of its stages."""
@@ -158,6 +163,10 @@ class Board:
 
 board = Board()
 """This process's own."""
+
+
+def own_board() -> Board:
+    return board
 
 
 def publish_for_cluster(logs: Path) -> None:

@@ -1,6 +1,9 @@
 """The metrics that Ray's nodes export for Prometheus, under these names with `ray_` before them."""
 
 import sys
+import threading
+import time
+from functools import cache
 from typing import Any, ClassVar
 
 from afrl_ray.telemetry.labels import LABELS, current
@@ -61,10 +64,57 @@ class Counter(_Instrument):
 
 
 class Gauge(_Instrument):
+    """Ray exports a gauge once for each time it is set: so it is set again, until it changes or is forgotten."""
+
+    def __init__(self, name: str, description: str, *own_labels: str) -> None:
+        super().__init__(name, description, *own_labels)
+        self._values: dict[tuple[str, ...], float] = {}
+
     def set(self, value: float, **labels: str) -> None:
+        tags = self._tags(labels)
+        self._values[tuple(tags[label] for label in self.labels)] = float(value)
+        _keep_setting()
         metric = self._metric()
         if metric is not None:
-            metric.set(float(value), tags=self._tags(labels))
+            metric.set(float(value), tags=tags)
+
+    def set_again(self) -> None:
+        metric = self._metric()
+        if metric is not None:
+            for key, value in list(self._values.items()):
+                metric.set(value, tags=dict(zip(self.labels, key, strict=True)))
+
+    def forget(self) -> None:
+        self._values.clear()
+
+
+_SECONDS_BETWEEN_SETS = 5.0
+"""Ray's nodes collect metrics every ten."""
+
+
+@cache
+def _keep_setting() -> threading.Thread:
+    """Set all gauges of this process again and again."""
+
+    def repeat() -> None:
+        while True:
+            time.sleep(_SECONDS_BETWEEN_SETS)
+            for gauge in _gauges():
+                gauge.set_again()
+
+    thread = threading.Thread(target=repeat, name="afrl-gauges", daemon=True)
+    thread.start()
+    return thread
+
+
+def forget_gauges() -> None:
+    """What this process has set until now is over."""
+    for gauge in _gauges():
+        gauge.forget()
+
+
+def _gauges() -> list[Gauge]:
+    return [metric for metric in _Instrument.all if isinstance(metric, Gauge)]
 
 
 class Histogram(_Instrument):

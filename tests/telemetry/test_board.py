@@ -1,4 +1,5 @@
 import json
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,11 @@ def test_a_job_s_driver_writes_its_report_among_the_logs(tmp_path: Path, monkeyp
     assert json.loads(file.read_text())["stages"][0]["status"] == "finished"
     assert JobReport.model_validate_json(file.read_text()).stages[0].name == "data"
     board.clear()
+
+
+def test_a_board_stays_in_its_process() -> None:
+    """Remote functions are sent with the objects they name."""
+    assert pickle.loads(pickle.dumps(board)) is board
 
 
 def test_scores_that_are_no_numbers_survive_the_file() -> None:
