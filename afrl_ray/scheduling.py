@@ -1,5 +1,6 @@
 """What an experiment reserves on a cluster, and whether the cluster's nodes could ever give it; no Ray in here."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ class Demand:
     first: Resources
     others: Resources
     count_others: int = 0
+
+
+def cluster_address(runtime: RuntimeSettings) -> str | None:
+    """The Ray cluster to join, or None where this machine is enough."""
+    return runtime.address or os.environ.get("RAY_ADDRESS")
 
 
 def bundle(request: ResourceRequest, default_gpus: float = 0.0) -> dict[str, float]:

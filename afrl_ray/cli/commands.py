@@ -153,6 +153,9 @@ def ui(arguments: argparse.Namespace) -> None:
 def _run_until(arguments: argparse.Namespace, stage: "StageName") -> None:
     """Run an experiment up to `stage`; what is already done is kept."""
     settings = _experiment(arguments)
+    from afrl_ray.pipeline.warm_up import warm_up
+
+    warm_up(settings.runtime)
     from afrl_ray.pipeline.run import report, run_experiment
 
     finished = run_experiment(settings, until=stage)

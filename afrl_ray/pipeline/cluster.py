@@ -12,16 +12,11 @@ import ray
 
 from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
-from afrl_ray.scheduling import demands, refusal
+from afrl_ray.scheduling import cluster_address, demands, refusal
 from afrl_ray.telemetry.board import publish_for_cluster
 
 _STARTS = 4
 """Attempts at starting Ray on this machine."""
-
-
-def cluster_address(runtime: RuntimeSettings) -> str | None:
-    """The Ray cluster to join, or None where this machine is enough."""
-    return runtime.address or os.environ.get("RAY_ADDRESS")
 
 
 def connect(runtime: RuntimeSettings) -> None:

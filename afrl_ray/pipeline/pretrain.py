@@ -25,6 +25,7 @@ from afrl_ray.pipeline.training import Training, crosses
 from afrl_ray.rollouts import LocalRollouts
 from afrl_ray.scheduling import pretrain_bundle
 from afrl_ray.seeding import derive_seed
+from afrl_ray.telemetry import event
 from afrl_ray.telemetry.board import board
 
 _CHECKPOINT = "checkpoint"
@@ -117,7 +118,13 @@ def _train(experiment: Experiment, training: Training, checkpoint: Path, run: An
             evaluations = before // settings.evaluation_interval + 1
             until = min(evaluations * settings.evaluation_interval, settings.updates)
             note = f"score {training.curve[-1]['normal']:.1f}" if training.curve else ""
-            result = training.advance(until, lambda step, note=note: (meter.read(), report.update(step, note)))
+
+            def on_progress(step: int, note: str = note) -> None:
+                meter.read()
+                report.update(step, note)
+                event("pretraining goes on", updates=step)
+
+            result = training.advance(until, on_progress)
             score = _nominal_score(experiment, algorithm.evaluation_policy())
             training.record({"normal": score}, score)
             losses = result[LEARNER_RESULTS][DEFAULT_MODULE_ID]

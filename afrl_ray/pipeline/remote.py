@@ -5,6 +5,7 @@ from typing import Any
 
 import ray
 from ray.util.queue import Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.datasets import Transitions
@@ -14,8 +15,9 @@ from afrl_ray.pipeline.cluster import quiet_ray
 from afrl_ray.pipeline.data import data_stage
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import pretrain, pretrain_stage
+from afrl_ray.pipeline.warm_up import warm_node
 from afrl_ray.scheduling import actor_options, pretrain_bundle
-from afrl_ray.telemetry import bind, configure_logs, job_of
+from afrl_ray.telemetry import bind, configure_logs, event, job_of
 from afrl_ray.telemetry.board import board
 from afrl_ray.telemetry.report import JobReport
 
@@ -32,6 +34,9 @@ def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
     if not pretrain_stage(experiment, data_stage(experiment)).finished():
         words = Queue(actor_options={"num_cpus": 0})
         options = actor_options(pretrain_bundle(experiment.settings.runtime))
+        ready = warm_node()
+        if ready is not None:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(ready, soft=True)
         task = _pretrain.options(max_retries=_MOST_ATTEMPTS, **options).remote(experiment.settings, words)
         try:
             _follow(task, words)
@@ -76,6 +81,7 @@ def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
     bind(job=job_of(settings.name))
     board.clear()
     board.publish_to(words.put)
+    event("process of pretraining is ready")
     with board.stage("pretrain"):
         pretrain(Experiment(settings))
     board.publish_to(None)

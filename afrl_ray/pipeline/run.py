@@ -16,7 +16,7 @@ from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.remote import pretrain_remotely
 from afrl_ray.pipeline.shared_storage import require_shared
-from afrl_ray.telemetry import bind, configure_logs, job_of
+from afrl_ray.telemetry import bind, configure_logs, event, job_of
 from afrl_ray.telemetry.board import board
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
@@ -50,15 +50,18 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     bind(job=job_of(settings.name))
     board.clear()
     board.expect("data", *get_args(StageName))
+    event("driver is ready")
     experiment = Experiment(settings)
     if cluster_address(settings.runtime):
         connect(settings.runtime)
         require_shared(experiment.directory)
+        event("all nodes see the output folder")
     config_file = experiment.directory / "config.yaml"
     experiment.directory.mkdir(parents=True, exist_ok=True)
     config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
     with experiment.tracker.parent_run(settings.model_dump(mode="json")) as run:
         run.log_artifact(config_file)
+        event("experiment is in MLflow", uri=experiment.tracker.uri)
         return _run_stages(experiment, until)
 
 

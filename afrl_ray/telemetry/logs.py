@@ -21,13 +21,16 @@ def logs_are_json() -> bool:
 
 
 def configure_logs(log_format: str | None = None, stream: TextIO | None = None) -> None:
-    """Write this process's log lines as `log_format` ("text" or "json"), or as the environment says.
+    """Write this process's log lines as `log_format` ("text" or "json").
 
-    JSON goes to `stream`, standard error when not given.
+    Without one, as the environment says, and only where it has not been said before. JSON goes to `stream`, standard
+    error when not given.
     """
+    ours = [handler for handler in _ROOT.handlers if isinstance(handler.formatter, JsonFormatter)]
+    if log_format is None and ours:
+        return
     if log_format is not None:
         os.environ[FORMAT_VARIABLE] = log_format
-    ours = [handler for handler in _ROOT.handlers if isinstance(handler.formatter, JsonFormatter)]
     for handler in ours:
         _ROOT.removeHandler(handler)
     _ROOT.propagate = not logs_are_json()

@@ -64,7 +64,7 @@ class Counter(_Instrument):
 
 
 class Gauge(_Instrument):
-    """Ray exports a gauge once for each time it is set: so it is set again, until it changes or is forgotten."""
+    """Ray forgets a gauge that nobody sets for some time: so it is set again, until it changes or is forgotten here."""
 
     def __init__(self, name: str, description: str, *own_labels: str) -> None:
         super().__init__(name, description, *own_labels)

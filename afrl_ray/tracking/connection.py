@@ -26,6 +26,13 @@ _PAUSE_PER_WAIT = 50.0
 """Seconds without attempts for each second a failed one took: an outage costs at most 2 % of the time."""
 
 
+def import_mlflow() -> None:
+    """Takes seconds, so a process that waits for something else may do it beforehand."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow.tracking  # noqa: F401
+
+
 class Refused(Exception):
     """MLflow will never accept this entry, for instance because its run was deleted."""
 
@@ -82,8 +89,7 @@ class Connection:
         return True
 
     def _open(self) -> tuple[str, "MlflowClient"]:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        import_mlflow()
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 

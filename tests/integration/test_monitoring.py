@@ -132,7 +132,11 @@ def test_a_running_job_is_seen_from_outside(local_cluster: Any, tmp_path: Path) 
     assert steps[0][1] >= 1000
 
     local_cluster.afrl_json("jobs", "stop", job_id)
-    words = [json.loads(line) for line in local_cluster.afrl("jobs", "logs", job_id).stdout.splitlines() if "{" in line]
+    words = [
+        json.loads(line)
+        for line in local_cluster.afrl("jobs", "logs", job_id).stdout.splitlines()
+        if line.startswith("{")
+    ]
     assert {line["job"] for line in words} == {job_id}
     results = [line for line in words if line["message"] == "result"]
     assert results[0]["stage"] == "finetune"

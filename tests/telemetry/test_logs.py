@@ -61,11 +61,17 @@ def test_the_environment_names_the_job(stream: io.StringIO, monkeypatch: pytest.
 
 def test_text_logs_are_what_they_were(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FORMAT_VARIABLE, "text")
-    configure_logs()
+    configure_logs("text")
     event("not for people")
     assert capsys.readouterr().err == ""
     assert logging.getLogger("afrl_ray").propagate
     assert logging.getLogger("afrl_ray").handlers == []
+
+
+def test_what_has_been_configured_stays_when_nothing_is_asked_for(stream: io.StringIO) -> None:
+    configure_logs()
+    event("here")
+    assert json.loads(stream.getvalue())["message"] == "here"
 
 
 def test_there_are_no_other_labels() -> None:
