@@ -33,6 +33,8 @@ class TrialBoard(Callback):
         """`name` makes a readable name of a trial's config; `total` trials will come in all."""
         self._name = name
         self._total = total
+        self._known: dict[str, tuple[str, int]] = {}
+        """Name and wanted steps by trial: they take milliseconds to work out."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with _surviving():
@@ -80,10 +82,10 @@ class TrialBoard(Callback):
         known = result or trial.last_result or {}
         shown = {name: known[name] for name in ("env_steps", "q", "best_score", "steps_per_second") if name in known}
         scores = known.get("score") or {}
-        wanted = trial_experiment(trial.config)["finetune"]["steps"]
+        name, wanted = self._facts(trial)
         board.trial(
             trial.trial_id,
-            name=self._name(trial.config),
+            name=name,
             status=status or _STATUS.get(trial.status, "waiting"),
             wanted_steps=wanted,
             **shown,
@@ -98,7 +100,13 @@ class TrialBoard(Callback):
         board.queue("trials", counts["waiting"])
 
     def _labels(self, trial: Trial) -> dict[str, str]:
-        return {"trial": trial.trial_id, "trial_name": self._name(trial.config)}
+        return {"trial": trial.trial_id, "trial_name": self._facts(trial)[0]}
+
+    def _facts(self, trial: Trial) -> tuple[str, int]:
+        if trial.trial_id not in self._known:
+            wanted = trial_experiment(trial.config)["finetune"]["steps"]
+            self._known[trial.trial_id] = (self._name(trial.config), int(wanted))
+        return self._known[trial.trial_id]
 
 
 def _last_line_of_error(trial: Trial) -> str:
