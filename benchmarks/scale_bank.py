@@ -20,6 +20,7 @@ from side_by_side import machine
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
+from afrl_ray.attacks.bank_actor import NAMESPACE
 from afrl_ray.config import FaultSettings
 from afrl_ray.curriculum.schedules import CurriculumState
 
@@ -86,12 +87,9 @@ def measure(client: BankClient, runners: int, arguments: argparse.Namespace) -> 
 
 
 def processor_seconds() -> float:
-    """Of the actor's process."""
-    import psutil
-
-    [process] = [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["ray::BankActor"]]
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """Of the actor's process, until now."""
+    actor = ray.get_actor(ACTOR, namespace=NAMESPACE)
+    return float(ray.get(actor.__ray_call__.remote(lambda _: time.process_time())))
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from afrl_ray.tracking.tracker import ExperimentTracker
 class MLflowTrialCallback(Callback):
     """Logs each trial's settings, results and end; whatever happens here, the sweep goes on.
 
-    It keeps no state of its own: after `Tuner.restore` the runs are found by the trials' ids.
+    It keeps no state that counts: after `Tuner.restore` the runs are found by the trials' ids.
     """
 
     def __init__(
@@ -33,6 +33,8 @@ class MLflowTrialCallback(Callback):
         self._name = name
         self._key = key
         self._warned = False
+        self._shown: dict[str, str] = {}
+        """Names by trial, which take milliseconds to make."""
 
     def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
         with self._surviving():  # connecting takes seconds: before the first trial, not during it
@@ -73,7 +75,9 @@ class MLflowTrialCallback(Callback):
             run.finish(status)
 
     def _run(self, trial: Trial) -> TrackedRun:
-        name, key = self._name(trial.config), self._key(trial.config)
+        if trial.trial_id not in self._shown:
+            self._shown[trial.trial_id] = self._name(trial.config)
+        name, key = self._shown[trial.trial_id], self._key(trial.config)
         if key is not None:
             return self._tracker.child_run(key, name=name or key)
         return self._tracker.child_run(trial.trial_id, name=f"{name} ({trial.trial_id})" if name else trial.trial_id)
