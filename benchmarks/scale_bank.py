@@ -1,7 +1,7 @@
 """Reads of q from the bank's actor by 1 to 1,000 env runners at once, each reading once per sample call.
 
 Env runners are simulated by threads, a few processes of them, that do what an env runner does between two sample calls
-(nothing, for --interval seconds) and then ask for a snapshot through the project's own client. For each number of
+(nothing, for --interval seconds) and then take a snapshot through the project's own client. For each number of
 runners: reads per second, the time of one read, what that adds to an episode, and the actor's own processor time.
 """
 
@@ -39,15 +39,19 @@ class Runners:
         start = CurriculumState(q=0.5, average=0.0, evaluations=0)
         self._sources = [BankSource(client, name, "adversarial", start) for name in names]
 
-    def run(self, seconds: float, interval: float) -> list[float]:
+    def run(self, seconds: float, interval: float, samples_per_ask: int) -> list[float]:
         """Seconds of every read that ended after the warm-up."""
         begin = time.perf_counter() + WARM_UP_SECONDS
         took: list[list[float]] = [[] for _ in self._sources]
 
         def live(index: int) -> None:
             time.sleep(random.random() * interval)
+            count = random.randrange(samples_per_ask)
             while (now := time.perf_counter()) < begin + seconds:
+                if samples_per_ask > 1 and count % samples_per_ask == 0:
+                    self._sources[index].hold()
                 self._sources[index].snapshot()
+                count += 1
                 ended = time.perf_counter()
                 if ended >= begin:
                     took[index].append(ended - now)
@@ -65,9 +69,11 @@ def measure(client: BankClient, runners: int, arguments: argparse.Namespace) -> 
     count = min(runners, arguments.processes)
     names = [f"runner-{index}" for index in range(runners)]
     groups = [Runners.remote(client, names[index::count]) for index in range(count)]
-    ray.get([group.run.remote(0.0, 0.0) for group in groups])  # connected
+    ray.get([group.run.remote(0.0, 0.0, 1) for group in groups])  # connected
     before, began = processor_seconds(), time.perf_counter()
-    answers = ray.get([group.run.remote(arguments.seconds, arguments.interval) for group in groups])
+    answers = ray.get(
+        [group.run.remote(arguments.seconds, arguments.interval, arguments.samples_per_ask) for group in groups]
+    )
     elapsed = time.perf_counter() - began
     took = np.array([value for answer in answers for value in answer])
     reads = len(took) / arguments.seconds
@@ -80,7 +86,7 @@ def measure(client: BankClient, runners: int, arguments: argparse.Namespace) -> 
         "reads_per_second": reads,
         "median_ms": 1e3 * float(np.median(took)),
         "p99_ms": 1e3 * float(np.quantile(took, 0.99)),
-        "per_episode_ms": 1e3 * float(np.median(took)) * reads_per_episode,
+        "per_episode_ms": 1e3 * float(np.mean(took)) * reads_per_episode,
         "actor_cores": share,
         "actor_us_per_read": 1e6 * share / reads,
     }
@@ -108,7 +114,13 @@ def main(arguments: argparse.Namespace) -> None:
             print({name: round(value, 3) for name, value in rows[-1].items()}, file=sys.stderr)
     finally:
         client.kill()
-    result = {"name": "scale_bank", "interval": arguments.interval, "rows": rows, "machine": machine()}
+    result = {
+        "name": "scale_bank",
+        "interval": arguments.interval,
+        "samples_per_ask": arguments.samples_per_ask,
+        "rows": rows,
+        "machine": machine(),
+    }
     text = json.dumps(result, indent=1)
     if arguments.output:
         arguments.output.write_text(text + "\n")
@@ -121,6 +133,12 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=20.0, help="length of one measurement (default 20)")
     parser.add_argument(
         "--interval", type=float, default=0.5, help="seconds between two reads of one runner: 100 steps and updates"
+    )
+    parser.add_argument(
+        "--samples-per-ask",
+        type=int,
+        default=1,
+        help="1: env runners in processes of their own; 50: trials that sample themselves, with the default intervals",
     )
     parser.add_argument("--processes", type=int, default=4, help="that the simulated runners share (default 4)")
     parser.add_argument("--output", type=Path, help="JSON file to write")

@@ -107,9 +107,17 @@ class BankClient:
         return None
 
 
+_held: dict[tuple[str, str], CurriculumState] = {}
+"""States that nobody else changes for now, by bank and trial: whoever samples in this process need not ask."""
+
+
 @dataclass
 class BankSource:
-    """What one trial's env runners ask before each sample call; remembers the last answer."""
+    """What one trial's env runners ask before each sample call; remembers the last answer.
+
+    A trial that samples in its own process asks the actor once per step of Tune (`hold`), since q moves only between
+    two of them. Env runners in other processes ask the actor each time.
+    """
 
     client: BankClient
     trial_id: str
@@ -121,15 +129,26 @@ class BankSource:
     """What pgd descends on; None: the critic that is being trained."""
 
     def state(self) -> CurriculumState:
-        """The trial's state now, or the last one known."""
-        begin = time.perf_counter()
-        self.last_state = self.client.state(self.trial_id) or self.last_state
-        BANK_READ_SECONDS.observe(time.perf_counter() - begin, trial=self.trial_id)
-        return self.last_state
+        """The state that this process holds; else the trial's state now, or the last one known."""
+        held = _held.get((self.client.name, self.trial_id))
+        if held is None:
+            begin = time.perf_counter()
+            held = self.client.state(self.trial_id) or self.last_state
+            BANK_READ_SECONDS.observe(time.perf_counter() - begin, trial=self.trial_id)
+        self.last_state = held
+        return held
+
+    def hold(self) -> CurriculumState:
+        """Ask now, and hold the answer in this process until the next `hold` or `set_state`."""
+        key = (self.client.name, self.trial_id)
+        _held.pop(key, None)
+        _held[key] = self.state()
+        return _held[key]
 
     def set_state(self, state: CurriculumState) -> None:
         """Put `state` in force, here and in the actor."""
         self.last_state = state
+        _held.pop((self.client.name, self.trial_id), None)
         self.client.set_state(self.trial_id, state)
 
     def snapshot(self) -> PerturbationSnapshot:

@@ -88,7 +88,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         finetune = self._settings.finetune
-        state = self._source.state()
+        state = self._source.hold()
         result: Mapping[str, Any] = {}
         speed = float("nan")
         if self._training.curve:
@@ -148,7 +148,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         directory = Path(checkpoint_dir)
         self._training.save(directory)
         save_policy_file(self._training.algorithm.evaluation_policy(), directory / LATEST_POLICY)
-        write_json(directory / _CURRICULUM, asdict(self._source.state()))  # it has moved since the result
+        write_json(directory / _CURRICULUM, asdict(self._source.hold()))  # it has moved since the result
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         directory = Path(checkpoint_dir)

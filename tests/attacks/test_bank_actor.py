@@ -72,6 +72,26 @@ def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_b
         np.testing.assert_array_equal(snapshot.bank, small_bank.deltas)
 
 
+def test_a_held_state_is_asked_for_once_in_its_process(small_bank: AttackBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy of the source that an algorithm makes of its config holds what the trial holds."""
+    asked: list[str] = []
+    answers = [CurriculumState(q) for q in (0.1, 0.2, 0.3)]
+    client = BankClient("held", small_bank)
+    monkeypatch.setattr(BankClient, "state", lambda _self, trial: asked.append(trial) or answers[len(asked) - 1])
+    monkeypatch.setattr(BankClient, "set_state", lambda *_: True)
+    trial, env_runner = make_source(client), make_source(client)
+    other = BankSource(client, "another trial", "adversarial", CurriculumState(0.9))
+    assert trial.hold().q == 0.1
+    assert [env_runner.snapshot().q for _ in range(5)] == [0.1] * 5
+    assert asked == ["trial"]
+    assert trial.hold().q == 0.2
+    assert env_runner.snapshot().q == 0.2
+    assert other.snapshot().q == 0.3
+    trial.set_state(STATE)
+    monkeypatch.setattr(BankClient, "state", lambda *_: STATE)
+    assert env_runner.snapshot().q == STATE.q
+
+
 def test_a_source_passes_on_what_pgd_needs(unreachable: BankClient, small_bank: AttackBank) -> None:
     critic = CriticGradients(ObservationNormalizer(5), Critic(5, 2, (4,)))
     pgd = PGDSettings(steps=7)
