@@ -5,8 +5,10 @@ through a real bank actor, and MLflow writes to a SQLite file, or to --tracking-
 """
 
 import argparse
+import itertools
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -61,8 +63,7 @@ class Clock:
     """Seconds spent inside some calls."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.calls = 0
+        self.seconds: list[float] = []
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -70,14 +71,14 @@ class Clock:
             try:
                 return call(*arguments, **options)
             finally:
-                self.seconds += time.perf_counter() - begin
-                self.calls += 1
+                self.seconds.append(time.perf_counter() - begin)
 
         return timed
 
     @property
     def milliseconds(self) -> float:
-        return 1e3 * self.seconds / max(self.calls, 1)
+        """Of a call, the median: the first one makes the actor, or the run in MLflow."""
+        return 1e3 * statistics.median(self.seconds)
 
 
 SCHEDULER, MLFLOW, BOARD = Clock(), Clock(), Clock()
@@ -98,7 +99,7 @@ class TimedBoard(TrialBoard):
 def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> dict[str, Any]:
     results = max(arguments.results // trials, 5)
     for clock in (SCHEDULER, MLFLOW, BOARD):
-        clock.seconds, clock.calls = 0.0, 0
+        clock.seconds.clear()
     stamps: list[float] = []
 
     class Stamp(tune.Callback):  # type: ignore[misc]
@@ -128,7 +129,7 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
         ).fit()
     # those that came while all trials were there
     steady = stamps[len(stamps) // 4 : -max(len(stamps) // 4, 1)]
-    per_result = (steady[-1] - steady[0]) / (len(steady) - 1)
+    per_result = statistics.median(later - earlier for earlier, later in itertools.pairwise(steady))
     parts = {"scheduler_ms": SCHEDULER.milliseconds, "mlflow_ms": MLFLOW.milliseconds, "board_ms": BOARD.milliseconds}
     return {
         "trials": trials,
