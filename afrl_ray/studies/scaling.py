@@ -38,7 +38,9 @@ class ScalingSettings(Settings):
         1_200, description="2 policies, at 2 steps, 3 conditions, 100 episodes (default)"
     )
     episode_steps: PositiveInt = Field(1_000, description="length of an episode, all to their time limit")
-    steps_per_read: PositiveInt = Field(100, description="environment steps for one read of the bank's actor")
+    steps_per_read: PositiveInt = Field(
+        2_500, description="environment steps for one read of the bank's actor: two a result"
+    )
     checkpoint_interval: PositiveInt = Field(
         50_000, description="environment steps between two checkpoints (paper.yaml)"
     )
@@ -53,9 +55,9 @@ class ScalingSettings(Settings):
         20.0, description="seconds until a fine-tuning's process takes its first step"
     )
     loop_seconds: PositiveFloat = Field(
-        0.020, description="seconds of Tune's loop per result, scheduler and MLflow in it"
+        0.040, description="seconds of Tune's loop per result, scheduler and MLflow in it"
     )
-    bank_reads: PositiveFloat = Field(2_000.0, description="reads per second that the bank's actor can answer")
+    bank_reads: PositiveFloat = Field(2_500.0, description="reads per second that the bank's actor can answer")
     storage_rate: PositiveFloat = Field(5.0e8, description="bytes per second that the shared storage takes (ours)")
     core_hour: PositiveFloat = Field(
         0.09, description="dollars for a core and an hour: c7i on demand, 2 threads a core"
