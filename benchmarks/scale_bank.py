@@ -46,7 +46,7 @@ class Runners:
 
         def live(index: int) -> None:
             time.sleep(random.random() * interval)
-            count = random.randrange(samples_per_ask)
+            count = 0  # a trial asks when its step of Tune begins
             while (now := time.perf_counter()) < begin + seconds:
                 if samples_per_ask > 1 and count % samples_per_ask == 0:
                     self._sources[index].hold()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from afrl_ray.algorithms import TD3Config
-from afrl_ray.algorithms.env_runner import PerturbedEnvRunner
+from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME, PerturbedEnvRunner
 from afrl_ray.config import FAULTS, EnvironmentSettings, FaultSettings, PGDSettings, TD3Settings
 from afrl_ray.envs import envpool_env, make_vector_env
 from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer
@@ -503,3 +503,14 @@ def test_training_goes_on_when_an_env_runner_is_killed_and_gets_it_back(tmp_path
     algorithm.train()
     assert algorithm.env_steps == saved_steps + 20
     algorithm.stop()
+
+
+@pytest.mark.parametrize(("q", "drawn"), [(0.0, False), (1.0, True)])
+def test_episodes_that_begin_with_a_fault_are_counted(q: float, drawn: bool) -> None:
+    source = ConstantSource(PerturbationSnapshot("adversarial", q=q, fault=MULTIPLICATIVE, bank=FAULT))
+    with env_runner(num_envs=2, source=source, max_episode_steps=5) as runner:
+        begins = collect(runner, 12).begins
+        counted = runner.metrics.peek(NUM_FAULT_DRAWS_LIFETIME)
+    begun = int(begins.sum())  # an episode that ended with the last step would have begun anew
+    assert counted == (pytest.approx(begun, abs=2) if drawn else 0)
+    assert begun >= 6

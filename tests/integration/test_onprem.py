@@ -233,7 +233,6 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
     up = python(*ray, "up", "--yes", "--no-config-cache", tmp_path / "onprem.yaml")
     assert up.returncode == 0, up.stdout + up.stderr
     assert not answers(head, 8265)  # only through SSH
-    assert "auth_token" in hosts.run(2, "ls", ".ray")
     port = free_port()
     tunnel = subprocess.Popen(
         [*hosts.ssh, "-N", "-L", f"127.0.0.1:{port}:127.0.0.1:8265", f"root@{head}"],
@@ -245,7 +244,8 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
         address = ("--address", f"http://127.0.0.1:{port}")
         stranger = python(*afrl, "jobs", "list", *address, RAY_AUTH_TOKEN="wrong")
         assert (stranger.returncode, "refuses this token" in stranger.stderr) == (2, True)
-        wait_for(lambda: living_nodes(python, port, token) == 3, 240)
+        wait_for(lambda: living_nodes(python, port, token) == 3, 400)  # the head sets up the workers
+        assert hosts.run(2, "stat", "-c", "%a", ".ray/auth_token").strip() == "600"
 
         (tmp_path / "tiny.yaml").write_text(CONFIG)
         submitted = python(*afrl, "submit", tmp_path / "tiny.yaml", *address)
