@@ -164,6 +164,8 @@ def make_environment(home: Path, wheels: Path) -> None:
     script = environment / "bin" / "ray"
     script.write_text("#!/root/.afrl/bin/python\nimport sys\nfrom ray.scripts.scripts import main\nsys.exit(main())\n")
     script.chmod(0o755)
+    variables = {"PATH": f"{os.environ['PATH']}", **libraries()}  # a login begins with others
+    (home / ".bashrc").write_text("".join(f"export {name}={value}\n" for name, value in variables.items()))
     settings = home / ".config" / "pip" / "pip.conf"
     settings.parent.mkdir(parents=True)
     settings.write_text(f"[install]\nno-index = true\nfind-links = {wheels}\n")
