@@ -132,6 +132,8 @@ def start_host(hosts: Hosts, index: int, address: str) -> subprocess.Popen[bytes
     run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
     for device in ("eth0", "lo"):
         run("ip", "-n", name, "link", "set", device, "up")
+    # Ray takes the address that the default route begins with
+    run("ip", "-n", name, "route", "add", "default", "via", f"{NETWORK}.1")
     script = folder / "init.sh"
     files = {"passwd": hosts.folder / "passwd", "settings": hosts.folder / "sshd_config"}
     keep = ""
