@@ -117,7 +117,8 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
             process.send_signal(signal.SIGKILL)
             process.wait()
         for index in range(3):
-            subprocess.run(["ip", "netns", "del", f"afrl-test-{index}"], check=False, stderr=subprocess.DEVNULL)
+            for words in (["link", "del", f"afrl-test{index}"], ["netns", "del", f"afrl-test-{index}"]):
+                subprocess.run(["ip", *words], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "link", "del", "afrl-test"], check=False, stderr=subprocess.DEVNULL)
 
 
