@@ -160,8 +160,11 @@ def scraped(cluster: Any, job_id: str) -> dict[str, list[tuple[dict[str, str], f
     samples: dict[str, list[tuple[dict[str, str], float]]] = {}
     for node in json.loads((cluster.storage.parent / "head" / "prom_metrics_service_discovery.json").read_text()):
         for target in node["targets"]:
-            with urllib.request.urlopen(f"http://{target}/metrics", timeout=30) as answer:
-                text = answer.read().decode()
+            try:
+                with urllib.request.urlopen(f"http://{target}/metrics", timeout=30) as answer:
+                    text = answer.read().decode()
+            except OSError:  # Ray lists a process before it listens; the caller comes again
+                continue
             for name, labels, value in re.findall(r"^(\w+)\{(.*)\} (\S+)$", text, re.MULTILINE):
                 known = dict(re.findall(r'(\w+)="([^"]*)"', labels))
                 if known.get(JOB_LABEL, job_id) == job_id:

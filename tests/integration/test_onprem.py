@@ -117,7 +117,8 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
             process.send_signal(signal.SIGKILL)
             process.wait()
         for index in range(3):
-            subprocess.run(["ip", "netns", "del", f"afrl-test-{index}"], check=False, stderr=subprocess.DEVNULL)
+            for words in (["link", "del", f"afrl-test{index}"], ["netns", "del", f"afrl-test-{index}"]):
+                subprocess.run(["ip", *words], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "link", "del", "afrl-test"], check=False, stderr=subprocess.DEVNULL)
 
 
@@ -132,6 +133,8 @@ def start_host(hosts: Hosts, index: int, address: str) -> subprocess.Popen[bytes
     run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
     for device in ("eth0", "lo"):
         run("ip", "-n", name, "link", "set", device, "up")
+    # Ray takes the address that the default route begins with
+    run("ip", "-n", name, "route", "add", "default", "via", f"{NETWORK}.1")
     script = folder / "init.sh"
     files = {"passwd": hosts.folder / "passwd", "settings": hosts.folder / "sshd_config"}
     keep = ""

@@ -51,6 +51,7 @@ def test_launched_nodes_ask_for_a_token_and_hide_their_dashboard(path: Path) -> 
         assert not unknown_options(command)
     assert "--dashboard-host=127.0.0.1" in starts[0]
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert config["setup_commands"][0].startswith("chmod 600 ~/.ray/auth_token")
 
 
 def unknown_options(command: str) -> set[str]:
