@@ -15,6 +15,7 @@ AFTER = 2 * INTERVAL
 """Steps of both trials before anything happens."""
 
 
+@pytest.mark.long  # `make test` kills the driver of a sweep in tests/pipeline
 def test_driver(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
     run.start()
     note = record("driver", run)
