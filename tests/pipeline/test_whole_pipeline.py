@@ -108,7 +108,10 @@ def test_a_second_call_keeps_everything(finished: tuple[Path, dict[str, Any]]) -
 
 @pytest.mark.parametrize(
     "at_once",
-    [pytest.param(2, id="all trials begun", marks=pytest.mark.long), pytest.param(1, id="one trial not begun")],
+    [
+        pytest.param(2, id="all trials begun", marks=[pytest.mark.cluster, pytest.mark.long]),
+        pytest.param(1, id="one trial not begun"),
+    ],
 )
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     at_once: int, finished: tuple[Path, dict[str, Any]], tmp_path: Path
