@@ -6,7 +6,6 @@ runners: reads per second, the time of one read, what that adds to an episode, a
 """
 
 import argparse
-import json
 import random
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from side_by_side import machine
+from side_by_side import machine, print_json
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
@@ -121,10 +120,7 @@ def main(arguments: argparse.Namespace) -> None:
         "rows": rows,
         "machine": machine(),
     }
-    text = json.dumps(result, indent=1)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
-    print(text)
+    print_json(result, arguments.output)
 
 
 if __name__ == "__main__":

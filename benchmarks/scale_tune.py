@@ -6,7 +6,6 @@ through a real bank actor, and MLflow writes to a SQLite file, or to --tracking-
 
 import argparse
 import itertools
-import json
 import os
 import statistics
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import tune
-from side_by_side import machine
+from side_by_side import machine, print_json
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient
@@ -165,10 +164,7 @@ def main(arguments: argparse.Namespace) -> None:
         client.kill()
     ray.shutdown()
     where = "SQLite" if arguments.tracking_uri is None else "server"
-    text = json.dumps({"name": "scale_tune", "tracking": where, "rows": rows, "machine": machine()}, indent=1)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
-    print(text)
+    print_json({"name": "scale_tune", "tracking": where, "rows": rows, "machine": machine()}, arguments.output)
 
 
 if __name__ == "__main__":

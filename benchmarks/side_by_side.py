@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 Contestant = Callable[[], float]
 Rates = dict[str, list[float]]  # contestant -> one rate per repeat, in the order measured
@@ -81,6 +82,14 @@ def machine() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return f"{processor}, {os.cpu_count()} cores; " + ", ".join(versions)
+
+
+def print_json(result: Mapping[str, Any], output: Path | None) -> None:
+    """Print a benchmark's result as JSON, and write it to the file `output` if there is one."""
+    text = json.dumps(result, indent=1)
+    if output:
+        output.write_text(text + "\n")
+    print(text)
 
 
 def report(

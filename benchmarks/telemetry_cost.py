@@ -5,7 +5,6 @@ times each read of the bank; the driver sets gauges and writes the report once p
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from types import SimpleNamespace
 
 from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
-from side_by_side import machine
+from side_by_side import machine, print_json
 from training import start_ray
 
 from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME
@@ -82,10 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
         "share_of_training": share,
         "machine": machine(),
     }
-    text = json.dumps(result, indent=1)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
-    print(text)
+    print_json(result, arguments.output)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from side_by_side import machine
+from side_by_side import machine, print_json
 
 CONFIG = {
     "name": "first-step",
@@ -65,10 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
         rows.append({**measure(), "load": os.getloadavg()[0]})
         print({name: round(value, 1) for name, value in rows[-1].items()}, file=sys.stderr)
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    text = json.dumps({"name": "time_to_first_step", "median": medians, "rows": rows, "machine": machine()}, indent=1)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
-    print(text)
+    print_json({"name": "time_to_first_step", "median": medians, "rows": rows, "machine": machine()}, arguments.output)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from afrl_ray.algorithms import load_policy
-from afrl_ray.attacks import AttackBank
+from afrl_ray.attacks import AttackBank, BankClient
 from afrl_ray.attacks.search import search_bank
 from afrl_ray.config import EnvironmentSettings, ExperimentSettings, FaultSettings
 from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body, make_fault
-from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.artifacts import Stage, content_key
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy
@@ -31,6 +31,15 @@ def attack_stage(experiment: Experiment, pretrain: Stage, fault: FaultSettings |
 def load_bank(stage: Stage, purpose: BankPurpose) -> AttackBank:
     """One of the three banks of a finished attack stage."""
     return AttackBank.load(stage.directory / f"{purpose}.npz")
+
+
+def bank_client(user: Stage, attack: Stage) -> BankClient:
+    """The way to the actor that holds `attack`'s training bank, and every q, for the trials of the stage `user`.
+
+    One for each place of results: on a shared cluster somebody else may run the same settings.
+    """
+    identity = content_key([user.key, user.location])
+    return BankClient(f"afrl-bank-{identity[:16]}", load_bank(attack, "training"))
 
 
 def attack(experiment: Experiment, pretrain: Stage) -> Stage:

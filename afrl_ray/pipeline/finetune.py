@@ -16,8 +16,8 @@ from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline.artifacts import Stage, content_key, read_json
-from afrl_ray.pipeline.attack import load_bank
+from afrl_ray.pipeline.artifacts import Stage, read_json
+from afrl_ray.pipeline.attack import bank_client, load_bank
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
@@ -69,9 +69,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
         return stage
     stage.begin()
     connect(settings.runtime)
-    # one for each folder: on a shared cluster somebody else may run the same settings
-    identity = content_key([stage.key, stage.location])
-    client = BankClient(f"afrl-bank-{identity[:16]}", load_bank(attack, "training"))
+    client = bank_client(stage, attack)
     inputs = TrialInputs(
         transitions,
         offline_networks(pretrain),

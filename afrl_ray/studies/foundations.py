@@ -12,8 +12,8 @@ import ray
 from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.networks import Policy
-from afrl_ray.pipeline.artifacts import Stage, content_key
-from afrl_ray.pipeline.attack import attack, attack_stage, load_bank
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.attack import attack, attack_stage, bank_client
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.data import data_stage, make_data
 from afrl_ray.pipeline.experiment import Experiment
@@ -58,9 +58,7 @@ class Foundation:
 
     def bank_client(self) -> BankClient:
         """The way to the actor that holds the training bank and every trial's q."""
-        # one for each folder: on a shared cluster somebody else may run the same study
-        identity = content_key([self.key, str(self.attack.directory)])
-        return BankClient(f"afrl-bank-{identity[:16]}", load_bank(self.attack, "training"))
+        return bank_client(self.attack, self.attack)
 
 
 def make_pretrained(foundations: Iterable[Foundation]) -> None:
