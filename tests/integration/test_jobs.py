@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
+from experiments import tiny_experiment
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-CONFIG = """
-name: tiny
-environment: {id: hopper, max_episode_steps: 50}
-data: {transitions: 600}
-pretrain: {updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}
-attack: {population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}
-finetune: {steps: 2000, evaluation_interval: 100, checkpoint_interval: 100, validation_episodes: 1}
-evaluation: {episodes: 2, adaptive_attack: false}
-"""
+CONFIG = tiny_experiment(steps=2000)
 
 
 @pytest.fixture

@@ -19,21 +19,14 @@ from typing import Any
 
 import pytest
 
+from experiments import tiny_experiment
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("sshd", "ssh", "rsync", "ip", "unshare", "ssh-keygen")
 NETWORK = "10.77.0"
-CONFIG = """
-name: tiny
-environment: {id: hopper, max_episode_steps: 50}
-data: {transitions: 600}
-pretrain: {updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}
-attack: {population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}
-finetune: {steps: 400, evaluation_interval: 100, checkpoint_interval: 100, validation_episodes: 1}
-evaluation: {episodes: 2, adaptive_attack: false}
-search: {space: {seed: [0, 1]}}
-"""
+CONFIG = tiny_experiment("search: {space: {seed: [0, 1]}}", steps=400)
 
 INIT = """
 set -e

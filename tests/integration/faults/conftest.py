@@ -1,19 +1,16 @@
 """Runs to disturb, the undisturbed one beside them, and the record of what became of each fault."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode keeps it off
-
-from fault_support.hosts import Hosts, reason_against, switched_on
-from fault_support.record import Record
-from fault_support.runs import Job, LocalRun, Run, give_foundation
-from fault_support.servers import MLflowServer, mlflow_server, s3_bucket
+from faults.hosts import Hosts, reason_against, switched_on
+from faults.record import Record
+from faults.runs import Job, LocalRun, Run, give_foundation
+from faults.servers import MLflowServer, mlflow_server, s3_bucket
 
 
 @pytest.fixture(scope="session")

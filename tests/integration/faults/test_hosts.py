@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_support.hosts import Hosts, switched_on
-from fault_support.record import Record
-from fault_support.results import assert_as_undisturbed
-from fault_support.runs import INTERVAL, Job, LocalRun, wait_for
-from fault_support.servers import redis_server
+
+from faults.hosts import Hosts, switched_on
+from faults.record import Record
+from faults.results import assert_as_undisturbed
+from faults.runs import INTERVAL, Job, LocalRun, wait_for
+from faults.servers import redis_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_support.record import Record
-from fault_support.results import assert_as_undisturbed
-from fault_support.runs import INTERVAL, LocalRun, wait_for
-from fault_support.servers import MLflowServer
+
+from faults.record import Record
+from faults.results import assert_as_undisturbed
+from faults.runs import INTERVAL, LocalRun, wait_for
+from faults.servers import MLflowServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL

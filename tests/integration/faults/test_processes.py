@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fault_support.hosts import read_only
-from fault_support.record import Record
-from fault_support.results import assert_as_undisturbed
-from fault_support.runs import INTERVAL, STEPS, LocalRun
+
+from faults.hosts import read_only
+from faults.record import Record
+from faults.results import assert_as_undisturbed
+from faults.runs import INTERVAL, STEPS, LocalRun
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL

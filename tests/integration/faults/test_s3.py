@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fault_support.record import Record
-from fault_support.results import assert_as_undisturbed
-from fault_support.runs import INTERVAL, LocalRun, S3Run
-from fault_support.servers import Bucket
 
 from afrl_ray.algorithms.replay_log import ReplayLog
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import StorageError, require_writable
 from afrl_ray.tracking.unsent import Journal, Unsent, waiting_runs
+from faults.record import Record
+from faults.results import assert_as_undisturbed
+from faults.runs import INTERVAL, LocalRun, S3Run
+from faults.servers import Bucket
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL

@@ -12,27 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fault_support.hosts import Hosts
-from fault_support.results import Results
-from fault_support.servers import Bucket
+from experiments import tiny_experiment
+from faults.hosts import Hosts
+from faults.results import Results
+from faults.servers import Bucket
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 INTERVAL = 400
 STEPS = 6 * INTERVAL
 OFFLINE_ROWS = 600
-CONFIG = f"""
-name: faults
-environment: {{id: hopper, max_episode_steps: 50}}
-data: {{transitions: {OFFLINE_ROWS}}}
-pretrain: {{updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}}
-attack: {{population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}}
-finetune:
-  {{steps: {STEPS}, evaluation_interval: {INTERVAL}, checkpoint_interval: {INTERVAL}, validation_episodes: 1}}
-search:
-  space:
-    curriculum: [{{type: fixed, q: 0.5}}, {{type: adaptive, beta: 0.3, kappa: 0.6}}]
-evaluation: {{episodes: 2, adaptive_attack: false}}
-"""
+CONFIG = tiny_experiment(
+    "search: {space: {curriculum: [{type: fixed, q: 0.5}, {type: adaptive, beta: 0.3, kappa: 0.6}]}}",
+    steps=STEPS,
+    interval=INTERVAL,
+)
 _BEFORE_TRIALS = ("data", "pretrain", "attack")
 _MOST_SECONDS = 900.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fault_support.runs import INTERVAL, OFFLINE_ROWS, ROOT, STEPS, Run, wait_for
+from faults.runs import INTERVAL, OFFLINE_ROWS, ROOT, STEPS, Run, wait_for
 
 
 @dataclass

@@ -1,0 +1,15 @@
+"""The smallest experiment that runs every stage for real."""
+
+
+def tiny_experiment(*sections: str, steps: int, interval: int = 100) -> str:
+    """YAML of a Hopper pipeline of `steps` steps online, with a checkpoint every `interval`; `sections` come last."""
+    return f"""
+name: tiny
+environment: {{id: hopper, max_episode_steps: 50}}
+data: {{transitions: 600}}
+pretrain: {{updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}}
+attack: {{population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}}
+finetune:
+  {{steps: {steps}, evaluation_interval: {interval}, checkpoint_interval: {interval}, validation_episodes: 1}}
+evaluation: {{episodes: 2, adaptive_attack: false}}
+""" + "\n".join(sections)
