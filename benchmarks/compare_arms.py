@@ -6,7 +6,8 @@ An arm is a label, a pattern of output folders (one run for each seed) and a pat
         --arm "bfloat16, fixed q" "runs/hopper_demo_seed*" "fixed*" \\
         --arm "float32, fixed q" "runs/hopper_demo_float32_seed*" "fixed*"
 
-Scores are those of the final evaluation, of each trial's best checkpoint by validation; curves are validation's.
+Scores are those of the final evaluation, of each trial's best checkpoint by validation; curves are validation's. With
+`--until STEPS` longer trials count only that far, and scores are validation's own at its best point until then.
 """
 
 import argparse
@@ -29,8 +30,9 @@ from afrl_ray.evaluation.run_statistics import CONFIDENCE, probability_of_improv
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RAW_FILES = ("summary.json", "curves.csv", "manifest.json", "scores.parquet")
 CONDITIONS = ("normal", "random", "adversarial", "mean")
-MEASURES = (*CONDITIONS, "adaptive attack", "lowest on the way", "last")
-"""The first five are scores of the final evaluation, the others validation's mean of three conditions."""
+ON_THE_WAY = ("lowest on the way", "last")
+"""Validation's mean of three conditions."""
+MEASURES = (*CONDITIONS, "adaptive attack", *ON_THE_WAY)
 
 
 def main() -> None:
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--arm", nargs=3, action="append", required=True, metavar=("LABEL", "RUNS", "TRIAL"), dest="arms"
     )
+    parser.add_argument("--until", type=int, metavar="STEPS", help="what came later is left out of all trials")
     arguments = parser.parse_args()
     folder = RESULTS / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,12 +55,12 @@ def main() -> None:
             manifest = json.loads((run / "evaluation" / "manifest.json").read_text())
             commits.add(str(manifest["commit"]))
             _copy_raw(run, folder)
-            row, curve = _read(run, trial)
+            row, curve = _read(run, trial, arguments.until)
             rows.append({"arm": label, "seed": manifest["seed"], **row})
             curves.append(curve.assign(arm=label, seed=manifest["seed"]))
     table = pd.DataFrame(rows)
     _draw(pd.concat(curves)).savefig(folder / "curves.png", dpi=130)
-    (RESULTS / f"{arguments.name}.md").write_text(_page(arguments.name, arguments.title, table, commits))
+    (RESULTS / f"{arguments.name}.md").write_text(_page(arguments, table, commits))
     print(RESULTS / f"{arguments.name}.md")
 
 
@@ -68,38 +71,48 @@ def _copy_raw(run: Path, folder: Path) -> None:
         shutil.copy2(run / "evaluation" / name, target / name)
 
 
-def _read(run: Path, pattern: str) -> tuple[dict[str, float], pd.DataFrame]:
-    """The measures and the learning curve of the one trial whose name fits `pattern`."""
+def _read(run: Path, pattern: str, until: int | None) -> tuple[dict[str, float], pd.DataFrame]:
+    """The measures and the learning curve, as far as `until`, of the one trial whose name fits `pattern`."""
     summary: dict[str, Any] = json.loads((run / "evaluation" / "summary.json").read_text())
     names = [name for name in summary if fnmatch.fnmatchcase(name, pattern)]
     if len(names) != 1:
         sys.exit(f"error: {run}: {pattern!r} fits {names or 'no trial'}; there are {', '.join(summary)}")
     curves = pd.read_csv(run / "evaluation" / "curves.csv")
     curve = curves[curves["trial"] == names[0]].drop(columns="trial")
-    scores = {name: summary[names[0]][name]["mean"] for name in MEASURES if name in summary[names[0]]}
+    if until is None:
+        scores = {name: summary[names[0]][name]["mean"] for name in MEASURES if name in summary[names[0]]}
+    else:
+        curve = curve[curves["env_steps"] <= until]
+        scores = curve.loc[curve["mean"].idxmax(), list(CONDITIONS)].to_dict()
     if len(curve):
         scores |= {"lowest on the way": curve["mean"].min(), "last": curve["mean"].iloc[-1]}
     return scores, curve
 
 
-def _page(name: str, title: str, table: pd.DataFrame, commits: set[str]) -> str:
+def _page(arguments: argparse.Namespace, table: pd.DataFrame, commits: set[str]) -> str:
+    name = arguments.name
+    measures = [measure for measure in MEASURES if measure in table]
+    columns = len(measures) - len(ON_THE_WAY)
+    source = "the final evaluation, of each trial's best checkpoint by validation"
+    if arguments.until is not None:
+        source = f"validation, at each trial's best point within {arguments.until:,} steps"
     arms = list(table["arm"].unique())
     command = shlex.join(["python", "benchmarks/compare_arms.py", *sys.argv[1:]])
     text = [
-        f"# {title}",
+        f"# {arguments.title}",
         "",
         f"Made by `{command}`. Commits of the runs: {', '.join(sorted(commits))}. Raw files: `{name}/`.",
         "",
-        f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first five",
-        "columns are of the final evaluation, of each trial's best checkpoint by validation. The last two are",
-        "validation's mean of three conditions: its lowest and its last value while learning.",
+        f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first {columns}",
+        f"columns are of {source}.",
+        "The last two are validation's mean of three conditions: its lowest and its last value while learning.",
         "",
-        f"| arm | seeds | {' | '.join(MEASURES)} |",
-        f"| --- | ---: |{' ---: |' * len(MEASURES)}",
+        f"| arm | seeds | {' | '.join(measures)} |",
+        f"| --- | ---: |{' ---: |' * len(measures)}",
     ]
     for arm in arms:
         part = table[table["arm"] == arm]
-        cells = [_interval_text(part[measure]) if measure in part else "–" for measure in MEASURES]
+        cells = [_interval_text(part[measure]) for measure in measures]
         text.append(f"| {arm} | {len(part)} | {' | '.join(cells)} |")
     text += ["", f"Against *{arms[0]}*, by the mean of the three conditions:", ""]
     text += ["| arm | difference of means | each mean within the other's interval | P(a run is better) |"]
@@ -116,11 +129,11 @@ def _page(name: str, title: str, table: pd.DataFrame, commits: set[str]) -> str:
         "",
         "## Each seed",
         "",
-        f"| arm | seed | {' | '.join(MEASURES)} |",
-        f"| --- | ---: |{' ---: |' * len(MEASURES)}",
+        f"| arm | seed | {' | '.join(measures)} |",
+        f"| --- | ---: |{' ---: |' * len(measures)}",
     ]
     for _, row in table.iterrows():
-        cells = [f"{row[measure]:.1f}" if pd.notna(row.get(measure)) else "–" for measure in MEASURES]
+        cells = [f"{row[measure]:.1f}" if pd.notna(row[measure]) else "–" for measure in measures]
         text.append(f"| {row['arm']} | {row['seed']} | {' | '.join(cells)} |")
     text += ["", "## Learning curves", "", "Validation, mean over seeds and its standard error.", ""]
     return "\n".join([*text, f"![learning curves]({name}/curves.png)", ""])
