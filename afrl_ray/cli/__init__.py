@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from afrl_ray.cli.parser import parse_arguments
+from afrl_ray.errors import TrialsFailedError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, TrialsFailedError) as error:
         if parsed.traceback:
             traceback.print_exc()
         for line in _message(error).splitlines():

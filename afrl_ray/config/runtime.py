@@ -1,4 +1,7 @@
-"""Where and with what an experiment runs, and where it is logged; none of it changes a result."""
+"""Where and with what an experiment runs, and where it is logged.
+
+None of it is part of what a result is called, though other numbers of processes or a GPU round differently.
+"""
 
 from typing import Literal
 

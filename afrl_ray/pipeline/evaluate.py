@@ -177,7 +177,7 @@ def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stag
 
 def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:
     for outcome in trial_outcomes(finetune):
-        run = experiment.tracker.child_run(outcome.trial_id)
+        run = experiment.tracker.child_run(outcome.trial_id, name=f"{outcome.name} ({outcome.trial_id})")
         run.log_metrics(_named("test", summary[outcome.name]), step=outcome.best_env_steps)
     experiment.tracker.flush()
 

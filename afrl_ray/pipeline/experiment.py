@@ -8,7 +8,7 @@ from typing import Any
 
 from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
-from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.artifacts import Stage, content_key
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker
 
@@ -80,11 +80,20 @@ class Experiment:
             settings.tracking,
             self.directory,
             settings.name,
+            variant=self._variant,
             location=settings.output_uri,
             neighbour=settings.tracking_neighbour,
         )
         self.keep()
         return tracker
+
+    @property
+    def _variant(self) -> str:
+        """Short for everything that could change a result; experiments that share their stages share their runs."""
+        if self.store is not None:
+            return ""
+        elsewhere = {"name", "output", "runtime", "tracking"}
+        return content_key(self.settings.model_dump(mode="json", exclude=elsewhere))[:8]
 
     def stage(self, name: str, sections: Iterable[str], inputs: Mapping[str, str], **extra: Any) -> Stage:
         """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""

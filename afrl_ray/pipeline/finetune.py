@@ -16,22 +16,37 @@ from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline.artifacts import Stage, read_json
+from afrl_ray.errors import TrialsFailedError
+from afrl_ray.pipeline.artifacts import Stage, read_json, write_json
 from afrl_ray.pipeline.attack import bank_client, load_bank
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.search import file_name, parameter_space, readable_name, trial_count, unique_name
+from afrl_ray.pipeline.search import (
+    file_name,
+    parameter_space,
+    readable_name,
+    search_algorithm,
+    trial_count,
+    unique_name,
+)
 from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, replay_log
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.pipeline.trial_progress import TrialProgress
 from afrl_ray.scheduling import trial_bundles
+from afrl_ray.tracking.names import flatten
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
 
 _TUNE = "tune"
 _CHECKPOINTS = "checkpoints"
+_BEGUN_WITH = "begun_with.json"
+_KEPT_BY_TUNE = {
+    "runtime": {"trials_at_once", "resources", "num_env_runners", "device"},
+    "tracking": {"enabled", "uri", "experiment"},
+}
+"""Settings that are no part of the stage's identity and that Tune restores, with the trials, as they were."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     """Run all trials, or those that an interruption left unfinished.
 
     Raises:
-        RuntimeError: a trial failed; the others are kept, and the same call goes on from there.
+        TrialsFailedError: the others are kept, and the same call goes on from there.
         KeyboardInterrupt: passed on after every running trial's last checkpoint is safe.
     """
     stage, settings = finetune_stage(experiment, pretrain, attack), experiment.settings
@@ -135,9 +150,12 @@ def learning_curves_table(outcomes: list[TrialOutcome]) -> pd.DataFrame:
 def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
     path = f"{stage.location}/{_TUNE}"
     if tune.Tuner.can_restore(path):
+        say_what_stays(stage, experiment.settings)
         return tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
     settings = experiment.settings
     finetune = settings.finetune
+    write_json(stage.directory / _BEGUN_WITH, settings.model_dump(mode="json", include=_KEPT_BY_TUNE))
+    stage.keep()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return tune.Tuner(
@@ -147,8 +165,8 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
                 metric="score_mean",
                 mode="max",
                 scheduler=CurriculumScheduler(client, _base_scheduler(settings)),
+                search_alg=search_algorithm(settings),
                 num_samples=settings.search.samples if settings.search else 1,
-                max_concurrent_trials=settings.runtime.trials_at_once,
                 trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
             ),
             run_config=tune.RunConfig(
@@ -173,6 +191,15 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
         )
 
 
+def say_what_stays(stage: Stage, settings: ExperimentSettings) -> None:
+    """Name the settings that have been changed since the trials began, and that do not reach them."""
+    begun = flatten(read_json(stage.directory / _BEGUN_WITH) or {})
+    now = flatten(settings.model_dump(mode="json", include=_KEPT_BY_TUNE))
+    changed = [f"{name}={value}" for name, value in begun.items() if now.get(name, value) != value]
+    if changed:
+        say(f"finetune: goes on with {', '.join(changed)}, as it began; another output begins anew")
+
+
 def _base_scheduler(settings: ExperimentSettings) -> TrialScheduler | None:
     search, finetune = settings.search, settings.finetune
     if search is None or search.scheduler == "fifo":
@@ -187,9 +214,7 @@ def _trial_resources(settings: ExperimentSettings) -> tune.PlacementGroupFactory
 
 def _raise_unless_complete(results: tune.ResultGrid, settings: ExperimentSettings) -> None:
     if results.num_errors:
-        error = next(iter(results.errors))
-        last_line = str(error).strip().splitlines()[-1]
-        raise RuntimeError(f"{results.num_errors} of {len(results)} trials failed, the first with: {last_line}")
+        raise TrialsFailedError(results.errors, len(results))
     if len(results) < trial_count(settings) or not all((result.metrics or {}).get("done") for result in results):
         raise KeyboardInterrupt  # which Tune had swallowed
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ray import tune
+from ray.tune.search import BasicVariantGenerator
 
 from afrl_ray.config import ExperimentSettings, trial_experiment
 from afrl_ray.config.search import Choice, LogUniform, Uniform
+from afrl_ray.seeding import derive_seed
 
 
 def trial_count(settings: ExperimentSettings) -> int:
@@ -32,6 +34,12 @@ def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:
         "varied": {name: _tune_dimension(dimension, grid) for name, dimension in dimensions.items()},
         "base": settings.model_copy(update={"search": None}).model_dump(mode="json"),
     }
+
+
+def search_algorithm(settings: ExperimentSettings) -> BasicVariantGenerator:
+    """Grid and random search; one seed draws the same trials on every machine."""
+    at_once = settings.runtime.trials_at_once or 0  # Tune's word for as many as fit
+    return BasicVariantGenerator(max_concurrent=at_once, random_state=derive_seed(settings.seed, "search"))
 
 
 def _tune_dimension(dimension: Choice | Uniform | LogUniform, grid: bool) -> Any:

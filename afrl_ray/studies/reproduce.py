@@ -52,7 +52,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     Raises:
         ConfigError: an arm's settings do not fit.
         FileNotFoundError, ValueError: there are no data to learn from, or a cluster's nodes do not all see the folder.
-        RuntimeError: some trainings failed; the others are kept.
+        TrialsFailedError: the others are kept.
         BlockingIOError: another process is at work in the output folder.
     """
     cases = {plan.name: expand(plan) for plan in plans}

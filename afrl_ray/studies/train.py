@@ -13,6 +13,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
+from afrl_ray.errors import TrialsFailedError
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import Reporter, progress
 from afrl_ray.pipeline.trial_board import TrialBoard
@@ -38,7 +39,7 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
     A run that several studies want counts once, as far as the longest of them wants it.
 
     Raises:
-        RuntimeError: some runs failed; the others are kept, and the same call goes on from there.
+        TrialsFailedError: the others are kept, and the same call goes on from there.
         KeyboardInterrupt: passed on; every run goes on from its last checkpoint.
     """
     pending = [named for named in _longest(wanted) if not named.run.finished()]
@@ -57,8 +58,7 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
         for client in clients.values():
             client.kill()
     if results.num_errors:
-        last_line = str(next(iter(results.errors))).strip().splitlines()[-1]
-        raise RuntimeError(f"{results.num_errors} of {len(pending)} runs failed, the first with: {last_line}")
+        raise TrialsFailedError(results.errors, len(pending))
     if not all(named.run.finished() for named in pending):
         raise KeyboardInterrupt  # which Tune had swallowed
     shutil.rmtree(scratch, ignore_errors=True)

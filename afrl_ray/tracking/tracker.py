@@ -21,7 +21,8 @@ class ExperimentTracker:
 
     The runs' keys begin with a random identity kept in a file of that folder: a restored experiment continues its
     runs, even in a folder that was moved, while an experiment begun anew in an emptied folder, or in a folder of the
-    same name on another machine, gets its own.
+    same name on another machine, gets its own. So does one in the same folder with another `variant`: MLflow never
+    changes a parameter, and a metric's steps only rise, so that one run cannot tell of two settings.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class ExperimentTracker:
         output_directory: Path,
         name: str,
         *,
+        variant: str = "",
         location: str | None = None,
         neighbour: Path | None = None,
     ) -> None:
-        """`location` is the URI of which the output folder is a working copy, where there is one.
+        """`variant` tells apart what was done in one folder with different settings. `location` is the URI of which the
+        output folder is a working copy, where there is one.
 
         Without a tracking URI a SQLite file beside `neighbour` is used, or beside the output folder.
         """
@@ -41,7 +44,8 @@ class ExperimentTracker:
         self.uri = default_uri(settings, neighbour)
         connection = Connection(self.uri, settings.experiment, artifact_root(self.uri, neighbour), settings.enabled)
         identity = _find_or_make_identity(output_directory) if settings.enabled else ""
-        self._parent = TrackedRun(connection, identity, name, f"{location or output_directory.absolute()}/{_UNSENT}")
+        key = f"{identity}-{variant}" if variant else identity
+        self._parent = TrackedRun(connection, key, name, f"{location or output_directory.absolute()}/{_UNSENT}")
 
     def parent_run(self, parameters: Mapping[str, Any] | None = None) -> TrackedRun:
         """The run of the whole pipeline or sweep; as a context manager it is finished, failed or killed at its end."""

@@ -24,3 +24,16 @@ def test_experiments_share_a_stage_exactly_where_it_is_the_same(tmp_path: Path) 
     other = Experiment(with_settings(first.settings, {"seed": 1}), tmp_path)
     stages = [experiment.stage("data", {"data"}, {}).directory for experiment in (first, longer, other)]
     assert stages[0] == stages[1] != stages[2]
+
+
+def test_other_settings_in_the_same_folder_are_another_tracked_run(tmp_path: Path) -> None:
+    settings = ExperimentSettings(output=tmp_path / "run")
+
+    def key(**changes: object) -> str:
+        dotted = {name.replace("__", "."): value for name, value in changes.items()}
+        return Experiment(with_settings(settings, dotted)).tracker.parent_run().key
+
+    assert key() == key(runtime__trials_at_once=1) == key(tracking__experiment="other")
+    assert len({key(), key(seed=1), key(evaluation__episodes=7), key(finetune__steps=5_000)}) == 4
+    shared = Experiment(settings, tmp_path / "store").tracker.parent_run().key
+    assert shared == Experiment(with_settings(settings, {"seed": 1}), tmp_path / "store").tracker.parent_run().key

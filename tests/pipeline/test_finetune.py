@@ -7,6 +7,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.loading import with_settings
+from afrl_ray.errors import TrialsFailedError
 from afrl_ray.pipeline.artifacts import Stage, write_json
 from afrl_ray.pipeline.finetune import (
     TrialOutcome,
@@ -15,6 +16,7 @@ from afrl_ray.pipeline.finetune import (
     _trial_resources,
     best_trial,
     learning_curves_table,
+    say_what_stays,
     trial_outcomes,
 )
 from afrl_ray.pipeline.training import RECORD
@@ -146,5 +148,23 @@ def test_a_sweep_that_was_interrupted_is_passed_on(done: tuple[bool | None, ...]
 def test_failed_trials_are_counted_and_the_first_one_explained() -> None:
     failed = results(True, False)
     failed.errors = (ValueError("a long story\n\nnetworks do not fit"),)
-    with pytest.raises(RuntimeError, match="1 of 2 trials failed, the first with: networks do not fit"):
+    with pytest.raises(TrialsFailedError, match="1 of 2 trials failed, the first with: networks do not fit"):
         _raise_unless_complete(failed, experiment(**SWEEP))
+
+
+# ---- what a resumed sweep cannot take up ---------------------------------------------------------------------------
+
+
+def test_settings_that_do_not_reach_restored_trials_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = Stage("finetune", tmp_path, {}, {})
+    begun = experiment(runtime__trials_at_once=2)
+    kept = {"runtime": {"trials_at_once"}, "tracking": {"uri"}}
+    write_json(tmp_path / "begun_with.json", begun.model_dump(mode="json", include=kept))
+    say_what_stays(stage, begun)
+    assert capsys.readouterr().err == ""
+    say_what_stays(stage, experiment(runtime__trials_at_once=1, runtime__attack_workers=1))
+    assert capsys.readouterr().err == (
+        "finetune: goes on with runtime.trials_at_once=2, as it began; another output begins anew\n"
+    )

@@ -1,11 +1,13 @@
 from typing import Any
 
+import numpy as np
 import pytest
+from ray.tune import Experiment
 from ray.tune.search.variant_generator import generate_variants
 
 from afrl_ray.config import ExperimentSettings, SearchSettings, trial_experiment
 from afrl_ray.config.loading import with_settings
-from afrl_ray.pipeline.search import file_name, parameter_space, trial_count, trial_name, unique_name
+from afrl_ray.pipeline.search import file_name, parameter_space, search_algorithm, trial_count, trial_name, unique_name
 
 ADAPTIVE = {"type": "adaptive", "beta": 0.1}
 
@@ -146,3 +148,18 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
 def test_counting_makes_no_trials(method: str) -> None:
     space = {"seed": list(range(1000)), "curriculum.q": [0.1, 0.2]}
     assert trial_count(experiment(space, method=method, samples=7)) == (14_000 if method == "grid" else 7)
+
+
+def test_the_seed_draws_the_trials_of_a_random_search() -> None:
+    settings = experiment({"curriculum.q": {"uniform": [0.0, 1.0]}}, method="random", samples=3)
+
+    def drawn(seed: int) -> list[float]:
+        np.random.seed(None)  # noqa: NPY002 - Tune's own choice of a generator
+        searcher = search_algorithm(settings.model_copy(update={"seed": seed}))
+        searcher.add_configurations(
+            Experiment("search", lambda _: None, config=parameter_space(settings), num_samples=3)
+        )
+        return [searcher.next_trial().config["varied"]["curriculum.q"] for _ in range(3)]
+
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert len(set(drawn(0))) == 3

@@ -106,6 +106,17 @@ def test_an_emptied_folder_begins_new_runs(output: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_variant_has_runs_of_its_own_and_goes_on_with_them(output: Path) -> None:
+    for variant, score in (("before", 80.0), ("after", 55.0), ("before", 81.0)):
+        tracker = ExperimentTracker(TrackingSettings(), output, output.name, variant=variant)
+        tracker.parent_run({"variant": variant})
+        tracker.child_run("evaluation").log_metrics({"test/adversarial": score}, 0)
+    parents = [run.data.params["variant"] for run in stored_runs(output) if run.data.params]
+    scores = [run.data.metrics["test/adversarial"] for run in stored_runs(output) if run.data.metrics]
+    assert (sorted(parents), sorted(scores)) == (["after", "before"], [55.0, 80.0])
+
+
+@pytest.mark.slow
 def test_the_end_is_recorded_and_undone_by_a_restore(output: Path) -> None:
     with open_tracker(output).parent_run():
         pass
