@@ -203,13 +203,20 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
             custom_resources_per_env_runner=dict(runtime.resources.env_runner.custom),
         )
         .reporting(
-            min_sample_timesteps_per_iteration=min(1000, finetune.evaluation_interval), min_time_s_per_iteration=0
+            min_sample_timesteps_per_iteration=steps_per_iteration(finetune.evaluation_interval),
+            min_time_s_per_iteration=0,
         )
         .debugging(seed=derive_seed(settings.seed, "finetune"), log_level="ERROR")
     )
     if runtime.device == "cuda":
         config.learners(num_gpus_per_learner=own["GPU"])
     return config
+
+
+def steps_per_iteration(evaluation_interval: int) -> int:
+    """Environment steps of one `train()`: at most 1,000, in whole rounds, and such that evaluations are met exactly."""
+    fitting = (steps for steps in range(1000, 0, -STEPS_PER_ROUND) if evaluation_interval % steps == 0)
+    return next(fitting, min(1000, evaluation_interval))
 
 
 def offline_share(transitions: Transitions, settings: ExperimentSettings) -> Transitions:

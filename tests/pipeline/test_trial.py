@@ -5,7 +5,7 @@ from afrl_ray.algorithms import SACConfig
 from afrl_ray.config import ExperimentSettings, FinetuneSettings, SACSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline.trial import offline_share, trial_algorithm_config
+from afrl_ray.pipeline.trial import offline_share, steps_per_iteration, trial_algorithm_config
 from afrl_ray.seeding import derive_seed
 
 ROWS = 200
@@ -96,3 +96,10 @@ def test_a_round_is_as_long_with_any_number_of_env_runners(num_env_runners: int)
     config = trial_algorithm_config(experiment, source=None)
     assert config.num_env_runners == num_env_runners
     assert max(num_env_runners, 1) * config.num_envs_per_env_runner * config.rollout_fragment_length == 100
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps"), [(5000, 1000), (1500, 500), (2500, 500), (1700, 100), (300, 300), (50, 50), (1234, 1000)]
+)
+def test_evaluations_come_at_their_steps_wherever_whole_rounds_allow_it(interval: int, steps: int) -> None:
+    assert steps_per_iteration(interval) == steps
