@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from afrl_ray.telemetry import event, logs_are_json
 from afrl_ray.telemetry.board import board
@@ -76,16 +77,20 @@ def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(table_column=_whole()),
+        TextColumn("{task.fields[rate]}", table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
         TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, expand=True) as bar:
         yield Reporter(description, total, unit, bar)
+
+
+def _whole() -> Column:
+    """A column of numbers that a narrow terminal does not cut."""
+    return Column(no_wrap=True)
 
 
 def say(message: str, **fields: Any) -> None:
