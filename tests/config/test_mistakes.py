@@ -58,6 +58,22 @@ FILE_MISTAKES = {
         "curriculum: {q: 1.5}\n",
         "x.yaml: curriculum.q is 1.5; it should be less than or equal to 1",
     ),
+    "no number at all": (
+        "finetune: {algorithm: {actor_learning_rate: 1e400}}\n",
+        "x.yaml: finetune.algorithm.actor_learning_rate is Infinity; it should be a finite number",
+    ),
+    "an infinite number in a search": (
+        "curriculum: {type: adaptive}\nsearch: {space: {curriculum.kappa: [0.5, 1e400]}}\n",
+        "x.yaml: search.space (curriculum.kappa=Infinity): curriculum.kappa is Infinity; it should be a finite number",
+    ),
+    "no bank to choose checkpoints by": (
+        "attack: {validation_bank: 0}\n",
+        "x.yaml: attack.validation_bank is 0; it should be greater than 0",
+    ),
+    "nothing to evaluate": (
+        "evaluation: {conditions: []}\n",
+        "x.yaml: evaluation.conditions is []; write at least 1",
+    ),
     "inside a list": (
         "finetune: {algorithm: {hidden_sizes: [256, wide]}}\n",
         'x.yaml: finetune.algorithm.hidden_sizes[1] is "wide"; write a whole number',
