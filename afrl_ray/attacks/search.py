@@ -153,9 +153,7 @@ def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
         family = nevergrad.families.DifferentialEvolution(popsize=settings.population)
         return family(parameter, budget=budget, num_workers=settings.population)
     require_optimizer(settings)
-    return nevergrad.optimizers.registry[settings.optimizer](
-        parameter, budget=budget, num_workers=settings.population
-    )
+    return nevergrad.optimizers.registry[settings.optimizer](parameter, budget=budget, num_workers=settings.population)
 
 
 def require_optimizer(settings: AttackSettings) -> None:

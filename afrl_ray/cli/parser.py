@@ -81,7 +81,7 @@ def _build_parser() -> argparse.ArgumentParser:
     attack.add_argument("target", metavar="CONFIG_OR_CHECKPOINT", help="a YAML file, or a policy or checkpoint of ours")
     _add_checkpoint_options(attack)
     attack.add_argument("--searches", type=int, metavar="K", help="independent searches, each one member of the bank")
-    attack.add_argument("--output", type=Path, metavar="FILE", help="where to write the bank")
+    attack.add_argument("--output", type=Path, metavar="FILE", help="where to write the bank, an npz file")
     _add_overrides(attack)
     _add_json(attack)
 
@@ -101,7 +101,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "run an experiment's evaluation, or measure checkpoints side by side",
         "afrl evaluate tune_configs/hopper.yaml",
         "afrl evaluate offline.safetensors finetuned.safetensors --env Hopper-v4 --bank bank.npz --output comparison",
-        "afrl evaluate policy.safetensors --env hopper --episodes 20 evaluation.adaptive_attack=false --json",
+        "afrl evaluate policy.safetensors --env hopper --episodes 20 --adaptive-attack --json",
     )
     evaluate.add_argument(
         "targets", nargs="+", metavar="CHECKPOINT", help="policies or checkpoints of ours, or one YAML file"
@@ -114,7 +114,12 @@ def _build_parser() -> argparse.ArgumentParser:
         "--critic", type=Path, metavar="CHECKPOINT", help="whose critic the condition pgd descends on"
     )
     evaluate.add_argument("--episodes", type=int, metavar="N", help="episodes per condition")
-    evaluate.add_argument("--output", type=Path, metavar="DIR", help="folder for scores, tables and figures")
+    evaluate.add_argument(
+        "--adaptive-attack", action="store_true", default=None, help="also search attacks on each policy itself"
+    )
+    evaluate.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for scores.parquet, summary.json and table.md (evaluation)"
+    )
     evaluate.set_defaults(overrides=[])
     _add_json(evaluate)
 

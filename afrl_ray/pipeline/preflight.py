@@ -24,9 +24,7 @@ def preflight(experiment: Experiment) -> None:
         if not isinstance(condition, str)
     ]
     env = make_vector_env(settings.environment, [0])
-    body = Body(
-        env.action_space.low, env.action_space.high, np.ones(env.observation_space.shape, dtype=np.float32)
-    )
+    body = Body(env.action_space.low, env.action_space.high, np.ones(env.observation_space.shape, dtype=np.float32))
     env.close()
     for fault in dict.fromkeys(faults):
         _ = make_fault(fault, body).parameters

@@ -249,5 +249,7 @@ def test_an_unknown_fault_is_one_line(small_bank: AttackBank, tmp_path: Path) ->
     manifest = {**small_bank.manifest(), "fault": {"type": "rust", "magnitude": 0.3}}
     arrays = {name: getattr(small_bank, name) for name in ARRAYS}
     np.savez(tmp_path / "bank.npz", **arrays, manifest=np.array(json.dumps(manifest)))
-    with pytest.raises(BankFileError, match=r'^\S+ is not an attack bank: its fault: type is "rust"; write one of [^\n]*$'):
+    with pytest.raises(
+        BankFileError, match=r'^\S+ is not an attack bank: its fault: type is "rust"; write one of [^\n]*$'
+    ):
         AttackBank.load(tmp_path / "bank.npz")

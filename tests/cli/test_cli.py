@@ -1,6 +1,7 @@
 """The command line, with the pipeline replaced by recorders."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     modules = {
         "run": {"run_experiment": finished, "report": None},
         "attack": {"attack_checkpoint": {"bank": "bank.npz"}},
-        "evaluate": {"evaluate_checkpoints": {"table": "table.md"}},
+        "checkpoints": {"evaluate_checkpoints": {"a": {"normal": {"mean": 98.76, "se": math.nan, "n": 1}}}},
         "expert": {"train_expert": record},
     }
     for module_name, functions in modules.items():
@@ -126,13 +127,89 @@ def test_evaluating_checkpoints(config: str, calls: list[Call], capsys: pytest.C
     for name in ("a", "b", "bank.npz"):
         Path(name).touch()
     arguments = ["evaluate", "a", "b", "--env", "Ant-v4", "--bank", "bank.npz", "--episodes", "9"]
-    assert main([*arguments, "evaluation.adaptive_attack=false"]) == 0
+    assert main([*arguments, "evaluation.conditions=[normal, adversarial]"]) == 0
     (call,) = calls
     checkpoints, settings, banks, critic, output = call.arguments
-    assert (checkpoints, banks, critic, output) == ([Path("a"), Path("b")], [Path("bank.npz")], None, None)
+    assert (checkpoints, banks, critic, output) == (
+        [Path("a"), Path("b")],
+        [Path("bank.npz")],
+        None,
+        Path("evaluation"),
+    )
     assert (settings.environment.id, settings.evaluation.episodes) == ("Ant-v4", 9)
-    assert not settings.evaluation.adaptive_attack
-    assert capsys.readouterr().out == "table: table.md\n"
+    assert settings.evaluation.conditions == ("normal", "adversarial")
+    assert capsys.readouterr().out == "| policy | normal |\n| --- | ---: |\n| a | 98.8 |\n"
+    assert config
+
+
+def test_an_evaluation_prints_json_that_is_json(
+    config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a").touch()
+    assert main(["evaluate", "a", "--env", "hopper", "--output", "out", "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert "NaN" not in printed
+    assert json.loads(printed) == {"a": {"normal": {"mean": 98.76, "se": None, "n": 1}}}
+    assert calls[0].arguments[-1] == Path("out")
+    assert config
+
+
+@pytest.mark.parametrize(
+    ("words", "is_asked"),
+    [([], False), (["--adaptive-attack"], True), (["evaluation.adaptive_attack=true"], True)],
+)
+def test_checkpoints_are_attacked_afresh_when_asked(
+    words: list[str], is_asked: bool, config: str, calls: list[Call]
+) -> None:
+    Path("a").touch()
+    assert main(["evaluate", "a", "--env", "hopper", *words]) == 0
+    assert calls[0].arguments[1].evaluation.adaptive_attack is is_asked
+    assert config
+
+
+def test_an_evaluation_replaces_only_an_evaluation(
+    config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a").touch()
+    folder = Path("evaluation")
+    command = ["evaluate", "a", "--env", "hopper"]
+    folder.mkdir()
+    assert main(command) == 0
+    (folder / "notes.txt").touch()
+    assert main(command) == 2
+    (folder / "summary.json").touch()
+    assert main(command) == 0
+    (folder / "started.json").touch()
+    assert main(command) == 2
+    assert main([*command, "--output", config]) == 2
+    assert main([*command, "--output", f"{config}/out"]) == 2
+    assert capsys.readouterr().err == (
+        "error: evaluation holds something else than an evaluation; name another folder with --output DIR\n"
+        "error: evaluation is a stage of an experiment; name another folder with --output DIR\n"
+        "error: x.yaml is a file; name another folder with --output DIR\n"
+        f"error: x.yaml/out/summary.json cannot be written: {Path(config).absolute()} is not a folder that you may "
+        "write to\n"
+    )
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("bank.json", "--output bank.json: a bank is an npz file; write bank.npz"),
+        ("bank", "--output bank: a bank is an npz file; write bank.npz"),
+        (".", "--output . is a folder; write a file in it, such as bank.npz"),
+        ("policy/bank.npz", "policy/bank.npz cannot be written: {here}/policy is not a folder that you may write to"),
+    ],
+)
+def test_a_bank_is_written_where_it_can_be(
+    output: str, line: str, config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("policy").touch()
+    assert main(["attack", "policy", "--env", "hopper", "--output", output]) == 2
+    assert capsys.readouterr().err == f"error: {line.format(here=Path.cwd())}\n"
+    assert main(["attack", "policy", "--env", "hopper", "--output", "new/bank.npz"]) == 0
+    assert [call.arguments[-1] for call in calls] == [Path("new/bank.npz")]
     assert config
 
 
