@@ -53,9 +53,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "run",
         commands.run,
         "run a whole experiment: data, pretraining, attacks, fine-tuning, evaluation",
-        "afrl run tune_configs/hopper.yaml",
-        "afrl run tune_configs/hopper.yaml seed=1 output=runs/hopper-1",
-        "afrl run tune_configs/hopper.yaml curriculum.type=adaptive curriculum.beta=0.2 --json",
+        "afrl run tune_configs/hopper_demo.yaml",
+        "afrl run tune_configs/hopper_demo.yaml seed=1 output=runs/hopper-1",
+        "afrl run tune_configs/hopper_demo.yaml search=null curriculum.type=adaptive curriculum.beta=0.2 --json",
     )
     _add_config(run)
     _add_json(run)
@@ -64,8 +64,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "pretrain",
         commands.pretrain,
         "run an experiment up to its offline pretraining",
-        "afrl pretrain tune_configs/hopper.yaml",
-        "afrl pretrain tune_configs/hopper.yaml pretrain.updates=500000",
+        "afrl pretrain tune_configs/hopper_demo.yaml",
+        "afrl pretrain tune_configs/hopper_demo.yaml pretrain.updates=500000",
     )
     _add_config(pretrain)
     _add_json(pretrain)
@@ -74,7 +74,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "attack",
         commands.attack,
         "run an experiment up to its attack banks, or search attacks on one checkpoint",
-        "afrl attack tune_configs/hopper.yaml",
+        "afrl attack tune_configs/hopper_demo.yaml",
         "afrl attack policy.safetensors --env Hopper-v4 --epsilon 0.3 --searches 5 --output bank.npz --json",
         "afrl attack policy.safetensors --env hopper attack.generations=20",
     )
@@ -89,8 +89,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "finetune",
         commands.finetune,
         "run an experiment up to its online fine-tuning",
-        "afrl finetune tune_configs/hopper.yaml",
-        "afrl finetune tune_configs/hopper.yaml finetune.steps=100000 perturbation.condition=random",
+        "afrl finetune tune_configs/hopper_demo.yaml",
+        "afrl finetune tune_configs/hopper_demo.yaml finetune.steps=100000 perturbation.condition=random",
     )
     _add_config(finetune)
     _add_json(finetune)
@@ -99,7 +99,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "evaluate",
         commands.evaluate,
         "run an experiment's evaluation, or measure checkpoints side by side",
-        "afrl evaluate tune_configs/hopper.yaml",
+        "afrl evaluate tune_configs/hopper_demo.yaml",
         "afrl evaluate offline.safetensors finetuned.safetensors --env Hopper-v4 --bank bank.npz --output comparison",
         "afrl evaluate policy.safetensors --env hopper --episodes 20 --adaptive-attack --json",
     )
@@ -127,9 +127,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "sweep",
         commands.sweep,
         "run the trials that the settings' search describes, and compare them",
-        "afrl sweep tune_configs/beta_kappa.yaml",
-        "afrl sweep tune_configs/beta_kappa.yaml runtime.trials_at_once=2",
-        "afrl sweep tune_configs/hopper.yaml curriculum.type=adaptive 'search.space.curriculum.beta=[0.1, 0.3]'",
+        "afrl sweep tune_configs/hopper_beta_kappa.yaml",
+        "afrl sweep tune_configs/hopper_beta_kappa.yaml runtime.trials_at_once=2",
+        "afrl sweep tune_configs/hopper_demo.yaml 'search.space.seed=[0, 1, 2]'",
     )
     _add_config(sweep)
     _add_json(sweep)
@@ -174,9 +174,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "data",
         commands.data,
         "load or roll out the configured data set, describe it, and write it as a file",
-        "afrl data tune_configs/hopper.yaml",
-        "afrl data tune_configs/hopper.yaml --npz hopper.npz data.transitions=10000",
-        "afrl data tune_configs/hopper.yaml --minari mujoco/hopper/mine-v0",
+        "afrl data tune_configs/hopper_demo.yaml",
+        "afrl data tune_configs/hopper_demo.yaml --npz hopper.npz data.transitions=10000",
+        "afrl data tune_configs/hopper_demo.yaml --minari mujoco/hopper/mine-v0",
     )
     _add_config(data)
     data.add_argument("--npz", type=Path, metavar="FILE", help="write the transitions to this file")
@@ -188,7 +188,7 @@ def _build_parser() -> argparse.ArgumentParser:
         commands.ui,
         "show the runs in MLflow's web interface",
         "afrl ui",
-        "afrl ui tune_configs/hopper.yaml --port 5001",
+        "afrl ui tune_configs/hopper_demo.yaml --port 5001",
     )
     ui.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="the experiment whose runs to show")
     _add_overrides(ui)
@@ -199,7 +199,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "config",
         config_commands.show,
         "show, check or describe settings",
-        "afrl config show tune_configs/hopper.yaml --differences",
+        "afrl config show tune_configs/hopper_demo.yaml --differences",
         "afrl config validate tune_configs/*.yaml",
         "afrl config schema > afrl.schema.json",
     )
@@ -214,8 +214,8 @@ def _add_config_commands(parser: argparse.ArgumentParser) -> None:
         "show",
         config_commands.show,
         "print the resolved settings as YAML",
-        "afrl config show tune_configs/hopper.yaml seed=1",
-        "afrl config show tune_configs/hopper.yaml --differences",
+        "afrl config show tune_configs/hopper_demo.yaml seed=1",
+        "afrl config show tune_configs/hopper_demo.yaml --differences",
     )
     show.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a YAML file; the defaults when absent")
     _add_overrides(show)

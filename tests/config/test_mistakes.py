@@ -267,6 +267,11 @@ FILE_MISTAKES = {
         "search: {method: random, space: {seed: {uniform: [0, 4]}}}\n",
         "x.yaml: search.space (seed=2.82842712474619): seed is 2.82842712474619; write a whole number",
     ),
+    "repetitions of a grid": (
+        "search: {samples: 3, space: {curriculum.q: [0.1, 0.5]}}\n",
+        "x.yaml: search: samples is 3, but repetitions of a grid would be exact copies; "
+        "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random",
+    ),
     "too large a grid": (
         f"search: {{space: {{seed: {list(range(200))}, curriculum.q: {[0.1] * 100}}}}}\n",
         "x.yaml: search.space has 20000 combinations; list fewer values, or set search.method to random",
