@@ -12,6 +12,7 @@ from afrl_ray.cli.job_parser import add_job_commands, add_study_options
 
 _Handler = Callable[[argparse.Namespace], None]
 
+_TRACEBACK = "--traceback"
 _OVERRIDES_HELP = "settings to change, by dotted name, with YAML values: finetune.steps=50000"
 
 
@@ -24,9 +25,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The namespace of one command, with its `handler`; NAME=VALUE may stand anywhere after the command."""
-    parser = _build_parser()
+    """The namespace of one command, with its `handler`; NAME=VALUE and --traceback may stand anywhere after it."""
+    parser = build_parser()
     parsed, rest = parser.parse_known_args(arguments)
+    if _TRACEBACK in rest:
+        parsed.traceback = True
+        rest = [text for text in rest if text != _TRACEBACK]
     unknown = [text for text in rest if text.startswith("-") or not hasattr(parsed, "overrides")]
     if unknown:
         parser.error(f"unknown argument {' '.join(unknown)}")
@@ -35,7 +39,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = _Parser(
         prog="afrl",
         description="Adversarial fine-tuning of offline reinforcement-learning policies, on Ray.",
@@ -43,7 +48,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "afrl COMMAND --help shows examples.",
     )
     parser.add_argument("--version", action="version", version=f"afrl {__version__}")
-    parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    parser.add_argument(_TRACEBACK, action="store_true", help="show where an error comes from; also after the command")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def add(name: str, handler: _Handler, summary: str, *examples: str) -> argparse.ArgumentParser:

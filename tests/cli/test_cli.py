@@ -320,8 +320,9 @@ def test_errors_of_the_pipeline(
     assert main(["run", config]) == status
     assert capsys.readouterr().err == printed
     if status == 2:
-        assert main(["--traceback", "run", config]) == status
-        assert "Traceback" in capsys.readouterr().err
+        for words in (["--traceback", "run", config], ["run", config, "--traceback"], ["run", "--traceback", config]):
+            assert main(words) == status
+            assert "Traceback" in capsys.readouterr().err
     assert not calls
 
 
@@ -353,6 +354,9 @@ def test_config_validate_goes_through_all_files(config: str, capsys: pytest.Capt
     assert printed.out == "x.yaml: OK\n"
     assert printed.err == "error: wrong.yaml: sed is not a setting; did you mean seed?\n"
     assert main(["config", "validate", config, "finetune.num_envs=0"]) == 2
+    capsys.readouterr()
+    assert main(["config", "validate", "seed=1"]) == 2
+    assert capsys.readouterr() == ("", "error: seed=1: name a YAML file to check with it\n")
 
 
 def test_config_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> None:

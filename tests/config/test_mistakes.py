@@ -103,6 +103,10 @@ FILE_MISTAKES = {
         "finetune:\n\tsteps: 5\n",
         "x.yaml: line 2: found character '\\t' that cannot start any token",
     ),
+    "an anchor inside of itself": (
+        "seed: &a [*a]\n",
+        "x.yaml: is not YAML: an anchor stands inside of what it names; write out what is meant",
+    ),
     "key given twice": (
         "finetune:\n  steps: 50000\nseed: 1\nfinetune:\n  num_envs: 2\n",
         "x.yaml: line 4: finetune is given twice, first in line 1; keep one of them",
@@ -291,6 +295,28 @@ OVERRIDE_MISTAKES = {
     "below a value": (
         "seed.first=1",
         "override seed.first=1: seed.first is not a setting; seed holds one value",
+    ),
+    "far below a value": (
+        "seed.first.digit=1",
+        "override seed.first.digit=1: seed.first.digit is not a setting; seed holds one value",
+    ),
+    "in no section": (
+        "a.b.c=1",
+        "override a.b.c=1: a.b.c is not a setting; the top level has name, seed, output, environment, data, pretrain, "
+        "perturbation, attack, finetune, curriculum, search, evaluation, tracking, runtime",
+    ),
+    "in no section of a section": (
+        "tracking.x.y=1",
+        "override tracking.x.y=1: tracking.x.y is not a setting; tracking has enabled, uri, experiment",
+    ),
+    "number for a folder": (
+        "output=5",
+        "override output=5: output is 5; write a folder, or s3://BUCKET/PREFIX",
+    ),
+    "an anchor inside of itself": (
+        "seed=&a [*a]",
+        "override seed=&a [*a]: the value is not YAML: an anchor stands inside of what it names; "
+        "write out what is meant",
     ),
     "no value": (
         "finetune.steps",

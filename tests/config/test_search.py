@@ -71,7 +71,11 @@ def test_overrides_reach_into_the_space() -> None:
         ("curriculum: [{type: fixed}, {type: adaptive}]", "curriculum={type: linear}", "curriculum"),
         ("curriculum.q: [0.1, 0.5]", "curriculum.q=0.9", "curriculum.q"),
         ("curriculum.q: [0.1, 0.5]", "curriculum={q: 0.9}", "curriculum.q"),
-        ("finetune.algorithm.tau: [0.1, 0.5]", "finetune={algorithm: {tau: 0.2, gamma: 0.9}}", "finetune.algorithm.tau"),
+        (
+            "finetune.algorithm.tau: [0.1, 0.5]",
+            "finetune={algorithm: {tau: 0.2, gamma: 0.9}}",
+            "finetune.algorithm.tau",
+        ),
         ("seed: [0, 1]", "seed=3", "seed"),
     ],
 )
@@ -92,7 +96,9 @@ def test_an_override_that_the_search_would_replace_is_refused(
 def test_overrides_beside_what_is_searched_are_for_all_trials(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("search: {space: {curriculum.q: [0.1, 0.5], finetune.algorithm.tau: [0.1]}}")
-    settings = load_experiment(file, ["finetune={steps: 9000, algorithm: {gamma: 0.9}}", "search.space.curriculum.q=[1]"])
+    settings = load_experiment(
+        file, ["finetune={steps: 9000, algorithm: {gamma: 0.9}}", "search.space.curriculum.q=[1]"]
+    )
     assert (settings.finetune.steps, settings.finetune.algorithm.gamma) == (9000, 0.9)
 
 
