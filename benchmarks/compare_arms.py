@@ -103,8 +103,9 @@ def _page(arguments: argparse.Namespace, table: pd.DataFrame, commits: set[str])
         "",
         f"Made by `{command}`. Commits of the runs: {', '.join(sorted(commits))}. Raw files: `{name}/`.",
         "",
-        f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first "
-        f"{columns}\ncolumns are of {source}.",
+        f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. "
+        f"The first {columns}",
+        f"columns are of {source}.",
         "The last two are validation's mean of three conditions: its lowest and its last value while learning.",
         "",
         f"| arm | seeds | {' | '.join(measures)} |",
