@@ -161,7 +161,7 @@ def require_optimizer(settings: AttackSettings) -> None:
     Raises:
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
-    names = ["DE", *nevergrad.optimizers.registry]
+    names = {"DE", *nevergrad.optimizers.registry}
     if settings.optimizer not in names:
         near = difflib.get_close_matches(settings.optimizer, names, n=3)
         hint = f"near: {', '.join(near)}" if near else "write DE"

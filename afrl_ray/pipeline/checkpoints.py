@@ -1,5 +1,6 @@
 """Any policies of ours side by side, without an experiment around them."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def evaluate_checkpoints(
     for note in notes:
         say(note)
     connect(settings.runtime)
+    shutil.rmtree(adaptive_bank_file(output, names[0]).parent, ignore_errors=True)  # an earlier evaluation's
     adaptive = {}
     for name, policy in policies.items() if settings.evaluation.adaptive_attack else ():
         adaptive[name] = make_bank(experiment, policy, f"adaptive {name}", settings.evaluation.adaptive_searches)

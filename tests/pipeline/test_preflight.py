@@ -24,6 +24,7 @@ MISTAKES = {
         ["attack.optimizer=CMAA"],
         r"attack\.optimizer=CMAA is not known to nevergrad; near: .*CMA",
     ),
+    "nearly DE": (["attack.optimizer=DDE"], "near: DE$"),
     "nothing like an optimizer": (
         ["attack.optimizer='?'"],
         r"attack\.optimizer=\? is not known to nevergrad; write DE$",
