@@ -1,12 +1,9 @@
 """The command line, with the pipeline replaced by recorders."""
 
 import json
-import math
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,42 +28,6 @@ COMMANDS = (
 )
 
 
-@dataclass
-class Call:
-    function: str
-    arguments: tuple[Any, ...]
-    options: dict[str, Any]
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    """Calls of the pipeline, whose modules are replaced: nothing is trained and Ray is not imported."""
-    recorded: list[Call] = []
-
-    def recorder(name: str, answer: Any) -> Any:
-        def record(*arguments: Any, **options: Any) -> Any:
-            recorded.append(Call(name, arguments, options))
-            return answer
-
-        return record
-
-    stage = SimpleNamespace(directory=Path("runs/x/stage"))
-    finished = SimpleNamespace(pretrain=stage, attack=stage, finetune=None, evaluation=None, summary=None)
-    record = {"robot": "hopper", "seed": 1, "chosen_at_step": 5, "score": {"mean": 99.0}, "curve": [1, 2]}
-    modules = {
-        "run": {"run_experiment": finished, "report": None},
-        "attack": {"attack_checkpoint": {"bank": "bank.npz"}},
-        "checkpoints": {"evaluate_checkpoints": {"a": {"normal": {"mean": 98.76, "se": math.nan, "n": 1}}}},
-        "expert": {"train_expert": record},
-    }
-    for module_name, functions in modules.items():
-        module = ModuleType(f"afrl_ray.pipeline.{module_name}")
-        for name, answer in functions.items():
-            setattr(module, name, recorder(name, answer))
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    return recorded
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         main(["--version"])
@@ -86,7 +47,7 @@ def test_every_command_has_help_with_examples(command: str, capsys: pytest.Captu
     ("command", "until"),
     [("run", "evaluation"), ("pretrain", "pretrain"), ("attack", "attack"), ("finetune", "finetune")],
 )
-def test_experiments_run_up_to_their_stage(command: str, until: str, config: str, calls: list[Call]) -> None:
+def test_experiments_run_up_to_their_stage(command: str, until: str, config: str, calls: list[Any]) -> None:
     assert main([command, config, "curriculum.type=adaptive"]) == 0
     run, report = calls
     assert run.function == "run_experiment"
@@ -95,14 +56,14 @@ def test_experiments_run_up_to_their_stage(command: str, until: str, config: str
     assert report.function == "report"
 
 
-def test_overrides_may_stand_around_options(config: str, calls: list[Call]) -> None:
+def test_overrides_may_stand_around_options(config: str, calls: list[Any]) -> None:
     assert main(["run", config, "--json", "seed=4"]) == 0
     assert main(["run", "--json", config, "seed=4"]) == 0
     assert [call.arguments[0].seed for call in calls if call.function == "run_experiment"] == [4, 4]
 
 
 def test_json_is_all_that_is_on_standard_output(
-    config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
+    config: str, calls: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", config, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -110,121 +71,18 @@ def test_json_is_all_that_is_on_standard_output(
     assert [call.function for call in calls] == ["run_experiment", "report"]
 
 
-def test_attack_on_a_checkpoint(config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
-    Path("policy").touch()
-    arguments = ["attack", "policy", "--env", "hopper", "--epsilon", "0.2", "--seed", "7", "--searches", "4"]
-    assert main([*arguments, "--output", "bank.npz", "attack.generations=2", "--json"]) == 0
-    (call,) = calls
-    checkpoint, settings, output = call.arguments
-    assert (call.function, checkpoint, output) == ("attack_checkpoint", Path("policy"), Path("bank.npz"))
-    assert (settings.environment.id, settings.perturbation.epsilon, settings.seed) == ("hopper", 0.2, 7)
-    assert (settings.attack.training_bank, settings.attack.generations) == (4, 2)
-    assert json.loads(capsys.readouterr().out) == {"bank": "bank.npz"}
-    assert config
-
-
-def test_evaluating_checkpoints(config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("a", "b", "bank.npz"):
-        Path(name).touch()
-    arguments = ["evaluate", "a", "b", "--env", "Ant-v4", "--bank", "bank.npz", "--episodes", "9"]
-    assert main([*arguments, "evaluation.conditions=[normal, adversarial]"]) == 0
-    (call,) = calls
-    checkpoints, settings, banks, critic, output = call.arguments
-    assert (checkpoints, banks, critic, output) == (
-        [Path("a"), Path("b")],
-        [Path("bank.npz")],
-        None,
-        Path("evaluation"),
-    )
-    assert (settings.environment.id, settings.evaluation.episodes) == ("Ant-v4", 9)
-    assert settings.evaluation.conditions == ("normal", "adversarial")
-    assert capsys.readouterr().out == "| policy | normal |\n| --- | ---: |\n| a | 98.8 |\n"
-    assert config
-
-
-def test_an_evaluation_prints_json_that_is_json(
-    config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("a").touch()
-    assert main(["evaluate", "a", "--env", "hopper", "--output", "out", "--json"]) == 0
-    printed = capsys.readouterr().out
-    assert "NaN" not in printed
-    assert json.loads(printed) == {"a": {"normal": {"mean": 98.76, "se": None, "n": 1}}}
-    assert calls[0].arguments[-1] == Path("out")
-    assert config
-
-
-@pytest.mark.parametrize(
-    ("words", "is_asked"),
-    [([], False), (["--adaptive-attack"], True), (["evaluation.adaptive_attack=true"], True)],
-)
-def test_checkpoints_are_attacked_afresh_when_asked(
-    words: list[str], is_asked: bool, config: str, calls: list[Call]
-) -> None:
-    Path("a").touch()
-    assert main(["evaluate", "a", "--env", "hopper", *words]) == 0
-    assert calls[0].arguments[1].evaluation.adaptive_attack is is_asked
-    assert config
-
-
-def test_an_evaluation_replaces_only_an_evaluation(
-    config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("a").touch()
-    folder = Path("evaluation")
-    command = ["evaluate", "a", "--env", "hopper"]
-    folder.mkdir()
-    assert main(command) == 0
-    (folder / "notes.txt").touch()
-    assert main(command) == 2
-    (folder / "summary.json").touch()
-    assert main(command) == 0
-    (folder / "started.json").touch()
-    assert main(command) == 2
-    assert main([*command, "--output", config]) == 2
-    assert main([*command, "--output", f"{config}/out"]) == 2
-    assert capsys.readouterr().err == (
-        "error: evaluation holds something else than an evaluation; name another folder with --output DIR\n"
-        "error: evaluation is a stage of an experiment; name another folder with --output DIR\n"
-        "error: x.yaml is a file; name another folder with --output DIR\n"
-        f"error: x.yaml/out/summary.json cannot be written: {Path(config).absolute()} is not a folder that you may "
-        "write to\n"
-    )
-    assert len(calls) == 2
-
-
-@pytest.mark.parametrize(
-    ("output", "line"),
-    [
-        ("bank.json", "--output bank.json: a bank is an npz file; write bank.npz"),
-        ("bank", "--output bank: a bank is an npz file; write bank.npz"),
-        (".", "--output . is a folder; write a file in it, such as bank.npz"),
-        ("policy/bank.npz", "policy/bank.npz cannot be written: {here}/policy is not a folder that you may write to"),
-    ],
-)
-def test_a_bank_is_written_where_it_can_be(
-    output: str, line: str, config: str, calls: list[Call], capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("policy").touch()
-    assert main(["attack", "policy", "--env", "hopper", "--output", output]) == 2
-    assert capsys.readouterr().err == f"error: {line.format(here=Path.cwd())}\n"
-    assert main(["attack", "policy", "--env", "hopper", "--output", "new/bank.npz"]) == 0
-    assert [call.arguments[-1] for call in calls] == [Path("new/bank.npz")]
-    assert config
-
-
-def test_evaluating_an_experiment(config: str, calls: list[Call]) -> None:
+def test_evaluating_an_experiment(config: str, calls: list[Any]) -> None:
     assert main(["evaluate", config, "seed=5"]) == 0
     assert calls[0].options == {"until": "evaluation"}
     assert calls[0].arguments[0].seed == 5
 
 
-def test_a_sweep_runs_the_search(config: str, calls: list[Call]) -> None:
+def test_a_sweep_runs_the_search(config: str, calls: list[Any]) -> None:
     assert main(["sweep", config, "search.space.curriculum.q=[0.1, 0.5]"]) == 0
     assert calls[0].arguments[0].search is not None
 
 
-def test_train_expert_takes_options_and_overrides(config: str, calls: list[Call]) -> None:
+def test_train_expert_takes_options_and_overrides(config: str, calls: list[Any]) -> None:
     arguments = ["train-expert", "ant", "--steps", "30000", "--seed", "1", "algorithm.gamma=0.98"]
     assert main(arguments) == 0
     settings, directory = calls[0].arguments
@@ -235,7 +93,7 @@ def test_train_expert_takes_options_and_overrides(config: str, calls: list[Call]
     assert config
 
 
-def test_train_expert_takes_an_algorithm(config: str, calls: list[Call]) -> None:
+def test_train_expert_takes_an_algorithm(config: str, calls: list[Any]) -> None:
     assert main(["train-expert", "halfcheetah", "--algorithm", "sac", "algorithm.target_entropy=-3"]) == 0
     assert calls[0].arguments[0].algorithm == SACSettings(target_entropy=-3)
     assert config
@@ -272,7 +130,7 @@ def test_mistakes_are_one_line_and_status_2(
     arguments: list[str],
     line: str | None,
     config: str,
-    calls: list[Call],
+    calls: list[Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     try:
@@ -309,7 +167,7 @@ def test_errors_of_the_pipeline(
     status: int,
     printed: str,
     config: str,
-    calls: list[Call],
+    calls: list[Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -326,7 +184,7 @@ def test_errors_of_the_pipeline(
     assert not calls
 
 
-def test_a_bug_keeps_its_traceback(config: str, calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_keeps_its_traceback(config: str, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise KeyError("internal")
 
