@@ -47,7 +47,7 @@ def main() -> None:
     print(f"every {INTERVAL} steps: {'under' if within else 'NOT under'} {LIMIT:.0%} of the time")
     if arguments.json:
         settings = {"rows": ROWS, "interval": INTERVAL, "repeats": arguments.repeats, "seconds": arguments.seconds}
-        print(json.dumps({"benchmark": "checkpoint_cost", **settings, "machine": machine(), "results": results}))
+        print(json.dumps({"name": "checkpoint_cost", **settings, "machine": machine(), "results": results}))
 
 
 def cost(robot: str, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:

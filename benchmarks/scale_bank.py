@@ -10,12 +10,11 @@ import random
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-from side_by_side import machine, print_json
+from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
@@ -120,11 +119,11 @@ def main(arguments: argparse.Namespace) -> None:
         "rows": rows,
         "machine": machine(),
     }
-    print_json(result, arguments.output)
+    print_record(result, arguments)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--runners", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--seconds", type=float, default=20.0, help="length of one measurement (default 20)")
     parser.add_argument(
@@ -137,5 +136,4 @@ if __name__ == "__main__":
         help="1: env runners in processes of their own; 50: trials that sample themselves, with the default intervals",
     )
     parser.add_argument("--processes", type=int, default=4, help="that the simulated runners share (default 4)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     main(parser.parse_args())

@@ -5,8 +5,9 @@ A model (afrl_ray/studies/scaling.py), fed with what the other scripts measured:
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
+
+from side_by_side import record_parser
 
 from afrl_ray.config import load_settings
 from afrl_ray.studies.scaling import ScalingSettings, ceilings, estimate
@@ -35,6 +36,13 @@ def main(arguments: argparse.Namespace) -> None:
     }
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    _print_tables(settings, result)
+    if arguments.json:
+        print(json.dumps(result))
+
+
+def _print_tables(settings: ScalingSettings, result: dict[str, Any]) -> None:
+    rows = result["rows"]
     print("| assumption | value | |\n| --- | --- | --- |")
     for name, field in ScalingSettings.model_fields.items():
         print(f"| `{name}` | {getattr(settings, name):,g} | {field.description} |")
@@ -51,8 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("overrides", nargs="*", default=[], metavar="NAME=VALUE", help="assumptions to change")
     parser.add_argument("--cores", type=int, nargs="+", default=[8, 64, 512])
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     main(parser.parse_args())

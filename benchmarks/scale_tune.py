@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import tune
-from side_by_side import machine, print_json
+from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient
@@ -164,13 +164,12 @@ def main(arguments: argparse.Namespace) -> None:
         client.kill()
     ray.shutdown()
     where = "SQLite" if arguments.tracking_uri is None else "server"
-    print_json({"name": "scale_tune", "tracking": where, "rows": rows, "machine": machine()}, arguments.output)
+    print_record({"name": "scale_tune", "tracking": where, "rows": rows, "machine": machine()}, arguments)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--trials", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--results", type=int, default=1280, help="of all trials together (default 1280)")
     parser.add_argument("--tracking-uri", help="MLflow server or database; a SQLite file of its own when not given")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     main(parser.parse_args())

@@ -84,12 +84,20 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores; " + ", ".join(versions)
 
 
-def print_json(result: Mapping[str, Any], output: Path | None) -> None:
-    """Print a benchmark's result as JSON, and write it to the file `output` if there is one."""
+def record_parser(description: str | None) -> argparse.ArgumentParser:
+    """`--json` and `--output`, for a script without peers."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    return parser
+
+
+def print_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Print a script's result: with `--json` on one line, otherwise to be read. Write it to `--output` if given."""
     text = json.dumps(result, indent=1)
-    if output:
-        output.write_text(text + "\n")
-    print(text)
+    if arguments.output:
+        arguments.output.write_text(text + "\n")
+    print(json.dumps(result) if arguments.json else text)
 
 
 def report(

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
-from side_by_side import machine, print_json
+from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME
@@ -81,12 +81,11 @@ def main(arguments: argparse.Namespace) -> None:
         "share_of_training": share,
         "machine": machine(),
     }
-    print_json(result, arguments.output)
+    print_record(result, arguments)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--steps", type=int, default=1000, help="environment steps of one train() (default 1000)")
     parser.add_argument("--rate", type=float, default=400.0, help="environment steps per second (default 400)")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     main(parser.parse_args())

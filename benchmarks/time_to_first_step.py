@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from side_by_side import machine, print_json
+from side_by_side import machine, print_record, record_parser
 
 CONFIG = {
     "name": "first-step",
@@ -65,11 +65,11 @@ def main(arguments: argparse.Namespace) -> None:
         rows.append({**measure(), "load": os.getloadavg()[0]})
         print({name: round(value, 1) for name, value in rows[-1].items()}, file=sys.stderr)
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    print_json({"name": "time_to_first_step", "median": medians, "rows": rows, "machine": machine()}, arguments.output)
+    result = {"name": "time_to_first_step", "median": medians, "rows": rows, "machine": machine()}
+    print_record(result, arguments)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, help="JSON file to write")
     main(parser.parse_args())

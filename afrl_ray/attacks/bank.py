@@ -4,16 +4,18 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from afrl_ray.config import FaultSettings
-from afrl_ray.perturbations import Fault
+from afrl_ray.config.errors import explain
+from afrl_ray.perturbations import Body, Fault, make_fault
 
 _FORMAT = "afrl_ray.bank/2"
 _MULTIPLICATIVE_FORMAT = "afrl_ray.bank/1"
@@ -96,7 +98,13 @@ class AttackBank:
         }
 
     def save(self, path: Path) -> None:
-        """Write `path` (npz without pickle) and `path` with suffix .json, each under a temporary name first."""
+        """Write `path` (npz without pickle) and `path` with suffix .json, each under a temporary name first.
+
+        Raises:
+            ValueError: `path` does not end in .npz.
+        """
+        if path.suffix != ".npz":
+            raise ValueError(f"{path} cannot be an attack bank, whose name ends in .npz")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
         np.savez(
@@ -120,7 +128,7 @@ class AttackBank:
 
         Raises:
             FileNotFoundError: there is no such file.
-            BankFileError: it is not a bank of ours.
+            BankFileError: it is not a bank of ours, or its numbers are none that its fault can have.
         """
         if not path.is_file():
             raise FileNotFoundError(f"no attack bank at {path}")
@@ -132,11 +140,30 @@ class AttackBank:
                 manifest["fault"] = {"type": "multiplicative", "magnitude": manifest["epsilon"]}
             elif manifest["format"] != _FORMAT:
                 raise ValueError(f"its format is {manifest['format']!r}, not {_FORMAT!r}")
+            fault = FaultSettings(**manifest["fault"])
+            _check_numbers(arrays, fault)
             return cls(
                 **arrays,
-                fault=FaultSettings(**manifest["fault"]),
+                fault=fault,
                 environment=manifest["environment"],
                 policy_hash=manifest["policy_hash"],
             )
+        except ValidationError as error:
+            mistakes = "; ".join(message for _, message in explain(error, FaultSettings))
+            raise BankFileError(f"{path} is not an attack bank: its fault: {mistakes}") from error
         except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise BankFileError(f"{path} is not an attack bank: {error}") from error
+
+
+def _check_numbers(arrays: Mapping[str, NDArray[Any]], fault: FaultSettings) -> None:
+    """
+    Raises:
+        ValueError: a number is not finite, or θ is not of `fault` in a robot of this size.
+    """
+    deltas = np.atleast_2d(arrays["deltas"])
+    if not (np.isfinite(deltas).all() and np.isfinite(arrays["fitness"]).all()):
+        raise ValueError("it has numbers that are not finite")
+    ones = np.ones(deltas.shape[1], np.float32)  # as many joints, or observations, as θ has numbers
+    parameters = make_fault(fault, Body(-ones, ones, ones)).parameters
+    if parameters.size != deltas.shape[1] or not parameters.contains(deltas):
+        raise ValueError(f"its θ is none of a fault {fault}")

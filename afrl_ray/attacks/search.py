@@ -152,8 +152,17 @@ def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
     if settings.optimizer == "DE":
         family = nevergrad.families.DifferentialEvolution(popsize=settings.population)
         return family(parameter, budget=budget, num_workers=settings.population)
-    registry = nevergrad.optimizers.registry
-    if settings.optimizer not in registry:
-        near = difflib.get_close_matches(settings.optimizer, list(registry), n=3)
-        raise ValueError(f"attack.optimizer={settings.optimizer} is not known to nevergrad; near: {', '.join(near)}")
-    return registry[settings.optimizer](parameter, budget=budget, num_workers=settings.population)
+    require_optimizer(settings)
+    return nevergrad.optimizers.registry[settings.optimizer](parameter, budget=budget, num_workers=settings.population)
+
+
+def require_optimizer(settings: AttackSettings) -> None:
+    """
+    Raises:
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+    """
+    names = {"DE", *nevergrad.optimizers.registry}
+    if settings.optimizer not in names:
+        near = difflib.get_close_matches(settings.optimizer, names, n=3)
+        hint = f"near: {', '.join(near)}" if near else "write DE"
+        raise ValueError(f"attack.optimizer={settings.optimizer} is not known to nevergrad; {hint}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afrl_ray.cli.config_commands import config_and_overrides
+from afrl_ray.cli.outputs import bank_file, evaluation_folder
 
 if TYPE_CHECKING:
     from afrl_ray.cli.submittable import Submittable
@@ -58,9 +59,10 @@ def attack(arguments: argparse.Namespace) -> None:
         return
     settings = _checkpoint_settings(arguments, {"attack.training_bank": arguments.searches})
     checkpoint = _existing(Path(arguments.target))
+    output = bank_file(arguments.output) if arguments.output is not None else None
     from afrl_ray.pipeline.attack import attack_checkpoint
 
-    _report(attack_checkpoint(checkpoint, settings, arguments.output), arguments.json)
+    _report(attack_checkpoint(checkpoint, settings, output), arguments.json)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -71,17 +73,25 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if configs:
         if len(targets) > 1:
             raise ValueError("afrl evaluate takes one YAML file, or checkpoints, not both")
-        _refuse(arguments, "env", "epsilon", "seed", "bank", "critic", "episodes", "output")
+        _refuse(arguments, "env", "epsilon", "seed", "bank", "critic", "episodes", "output", "adaptive_attack")
         arguments.config = Path(configs[0])
         _run_until(arguments, "evaluation")
         return
-    settings = _checkpoint_settings(arguments, {"evaluation.episodes": arguments.episodes})
+    options = {
+        "evaluation.episodes": arguments.episodes,
+        "evaluation.adaptive_attack": str(bool(arguments.adaptive_attack)).lower(),
+    }
+    settings = _checkpoint_settings(arguments, options)
     checkpoints = [_existing(Path(target)) for target in targets]
     banks = [_existing(path) for path in arguments.bank or []]
     critic = _existing(arguments.critic) if arguments.critic is not None else None
-    from afrl_ray.pipeline.evaluate import evaluate_checkpoints
+    output = evaluation_folder(arguments.output or Path("evaluation"))
+    from afrl_ray.pipeline.checkpoints import evaluate_checkpoints
 
-    _report(evaluate_checkpoints(checkpoints, settings, banks, critic, arguments.output), arguments.json)
+    summary = evaluate_checkpoints(checkpoints, settings, banks, critic, output)
+    from afrl_ray.evaluation.tables import markdown_table, plain_summary
+
+    print(json.dumps(plain_summary(summary)) if arguments.json else markdown_table(summary).rstrip())
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -199,7 +209,7 @@ def _existing(path: Path) -> Path:
 
 def _refuse(arguments: argparse.Namespace, *options: str, purpose: str = "checkpoints") -> None:
     """An experiment has its settings in its file; the options are for `purpose`."""
-    given = [f"--{option}" for option in options if getattr(arguments, option) is not None]
+    given = [f"--{option.replace('_', '-')}" for option in options if getattr(arguments, option) is not None]
     if given:
         raise ValueError(f"{', '.join(given)} is for {purpose}; with a YAML file write NAME=VALUE, such as seed=1")
 

@@ -21,6 +21,8 @@ def validate(arguments: argparse.Namespace) -> None:
     from afrl_ray.config import ConfigError, load_experiment
 
     overrides = [text for text in arguments.configs if "=" in text] + arguments.overrides
+    if len(overrides) == len(arguments.configs) + len(arguments.overrides):
+        raise ConfigError(f"{' '.join(overrides)}: name a YAML file to check with it")
     mistakes = []
     for config in (text for text in arguments.configs if "=" not in text):
         try:

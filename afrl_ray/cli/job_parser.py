@@ -17,9 +17,9 @@ def add_job_commands(subcommands: Any, add_command: _AddCommand) -> None:
         "submit",
         job_commands.submit,
         "run a whole experiment, sweep or study as a job of a Ray cluster, or here when no cluster is given",
-        "afrl submit tune_configs/hopper.yaml --address http://HEAD:8265",
-        "afrl submit tune_configs/hopper.yaml seed=1 output=runs/hopper-1 --id hopper-seed-1",
-        "afrl submit tune_configs/beta_kappa.yaml runtime.trials_at_once=8 --autoscaling",
+        "afrl submit tune_configs/hopper_demo.yaml --address http://HEAD:8265",
+        "afrl submit tune_configs/hopper_demo.yaml seed=1 output=runs/hopper-1 --id hopper-seed-1",
+        "afrl submit tune_configs/hopper_beta_kappa.yaml runtime.trials_at_once=8 --autoscaling",
         "afrl submit table1 fig4 --scale small --seeds 5",
     )
     submit.add_argument(

@@ -12,6 +12,7 @@ from afrl_ray.cli.job_parser import add_job_commands, add_study_options
 
 _Handler = Callable[[argparse.Namespace], None]
 
+_TRACEBACK = "--traceback"
 _OVERRIDES_HELP = "settings to change, by dotted name, with YAML values: finetune.steps=50000"
 
 
@@ -24,9 +25,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The namespace of one command, with its `handler`; NAME=VALUE may stand anywhere after the command."""
-    parser = _build_parser()
+    """The namespace of one command, with its `handler`; NAME=VALUE and --traceback may stand anywhere after it."""
+    parser = build_parser()
     parsed, rest = parser.parse_known_args(arguments)
+    if _TRACEBACK in rest:
+        parsed.traceback = True
+        rest = [text for text in rest if text != _TRACEBACK]
     unknown = [text for text in rest if text.startswith("-") or not hasattr(parsed, "overrides")]
     if unknown:
         parser.error(f"unknown argument {' '.join(unknown)}")
@@ -35,7 +39,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = _Parser(
         prog="afrl",
         description="Adversarial fine-tuning of offline reinforcement-learning policies, on Ray.",
@@ -43,7 +48,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "afrl COMMAND --help shows examples.",
     )
     parser.add_argument("--version", action="version", version=f"afrl {__version__}")
-    parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    parser.add_argument(_TRACEBACK, action="store_true", help="show where an error comes from; also after the command")
     subcommands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def add(name: str, handler: _Handler, summary: str, *examples: str) -> argparse.ArgumentParser:
@@ -53,9 +58,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "run",
         commands.run,
         "run a whole experiment: data, pretraining, attacks, fine-tuning, evaluation",
-        "afrl run tune_configs/hopper.yaml",
-        "afrl run tune_configs/hopper.yaml seed=1 output=runs/hopper-1",
-        "afrl run tune_configs/hopper.yaml curriculum.type=adaptive curriculum.beta=0.2 --json",
+        "afrl run tune_configs/hopper_demo.yaml",
+        "afrl run tune_configs/hopper_demo.yaml seed=1 output=runs/hopper-1",
+        "afrl run tune_configs/hopper_demo.yaml search=null curriculum.type=adaptive curriculum.beta=0.2 --json",
     )
     _add_config(run)
     _add_json(run)
@@ -64,8 +69,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "pretrain",
         commands.pretrain,
         "run an experiment up to its offline pretraining",
-        "afrl pretrain tune_configs/hopper.yaml",
-        "afrl pretrain tune_configs/hopper.yaml pretrain.updates=500000",
+        "afrl pretrain tune_configs/hopper_demo.yaml",
+        "afrl pretrain tune_configs/hopper_demo.yaml pretrain.updates=500000",
     )
     _add_config(pretrain)
     _add_json(pretrain)
@@ -74,14 +79,14 @@ def _build_parser() -> argparse.ArgumentParser:
         "attack",
         commands.attack,
         "run an experiment up to its attack banks, or search attacks on one checkpoint",
-        "afrl attack tune_configs/hopper.yaml",
+        "afrl attack tune_configs/hopper_demo.yaml",
         "afrl attack policy.safetensors --env Hopper-v4 --epsilon 0.3 --searches 5 --output bank.npz --json",
         "afrl attack policy.safetensors --env hopper attack.generations=20",
     )
     attack.add_argument("target", metavar="CONFIG_OR_CHECKPOINT", help="a YAML file, or a policy or checkpoint of ours")
     _add_checkpoint_options(attack)
     attack.add_argument("--searches", type=int, metavar="K", help="independent searches, each one member of the bank")
-    attack.add_argument("--output", type=Path, metavar="FILE", help="where to write the bank")
+    attack.add_argument("--output", type=Path, metavar="FILE", help="where to write the bank, an npz file")
     _add_overrides(attack)
     _add_json(attack)
 
@@ -89,8 +94,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "finetune",
         commands.finetune,
         "run an experiment up to its online fine-tuning",
-        "afrl finetune tune_configs/hopper.yaml",
-        "afrl finetune tune_configs/hopper.yaml finetune.steps=100000 perturbation.condition=random",
+        "afrl finetune tune_configs/hopper_demo.yaml",
+        "afrl finetune tune_configs/hopper_demo.yaml finetune.steps=100000 perturbation.condition=random",
     )
     _add_config(finetune)
     _add_json(finetune)
@@ -99,9 +104,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "evaluate",
         commands.evaluate,
         "run an experiment's evaluation, or measure checkpoints side by side",
-        "afrl evaluate tune_configs/hopper.yaml",
+        "afrl evaluate tune_configs/hopper_demo.yaml",
         "afrl evaluate offline.safetensors finetuned.safetensors --env Hopper-v4 --bank bank.npz --output comparison",
-        "afrl evaluate policy.safetensors --env hopper --episodes 20 evaluation.adaptive_attack=false --json",
+        "afrl evaluate policy.safetensors --env hopper --episodes 20 --adaptive-attack --json",
     )
     evaluate.add_argument(
         "targets", nargs="+", metavar="CHECKPOINT", help="policies or checkpoints of ours, or one YAML file"
@@ -114,7 +119,12 @@ def _build_parser() -> argparse.ArgumentParser:
         "--critic", type=Path, metavar="CHECKPOINT", help="whose critic the condition pgd descends on"
     )
     evaluate.add_argument("--episodes", type=int, metavar="N", help="episodes per condition")
-    evaluate.add_argument("--output", type=Path, metavar="DIR", help="folder for scores, tables and figures")
+    evaluate.add_argument(
+        "--adaptive-attack", action="store_true", default=None, help="also search attacks on each policy itself"
+    )
+    evaluate.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for scores.parquet, summary.json and table.md (evaluation)"
+    )
     evaluate.set_defaults(overrides=[])
     _add_json(evaluate)
 
@@ -122,9 +132,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "sweep",
         commands.sweep,
         "run the trials that the settings' search describes, and compare them",
-        "afrl sweep tune_configs/beta_kappa.yaml",
-        "afrl sweep tune_configs/beta_kappa.yaml runtime.trials_at_once=2",
-        "afrl sweep tune_configs/hopper.yaml curriculum.type=adaptive 'search.space.curriculum.beta=[0.1, 0.3]'",
+        "afrl sweep tune_configs/hopper_beta_kappa.yaml",
+        "afrl sweep tune_configs/hopper_beta_kappa.yaml runtime.trials_at_once=2",
+        "afrl sweep tune_configs/hopper_demo.yaml 'search.space.seed=[0, 1, 2]'",
     )
     _add_config(sweep)
     _add_json(sweep)
@@ -169,9 +179,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "data",
         commands.data,
         "load or roll out the configured data set, describe it, and write it as a file",
-        "afrl data tune_configs/hopper.yaml",
-        "afrl data tune_configs/hopper.yaml --npz hopper.npz data.transitions=10000",
-        "afrl data tune_configs/hopper.yaml --minari mujoco/hopper/mine-v0",
+        "afrl data tune_configs/hopper_demo.yaml",
+        "afrl data tune_configs/hopper_demo.yaml --npz hopper.npz data.transitions=10000",
+        "afrl data tune_configs/hopper_demo.yaml --minari mujoco/hopper/mine-v0",
     )
     _add_config(data)
     data.add_argument("--npz", type=Path, metavar="FILE", help="write the transitions to this file")
@@ -183,7 +193,7 @@ def _build_parser() -> argparse.ArgumentParser:
         commands.ui,
         "show the runs in MLflow's web interface",
         "afrl ui",
-        "afrl ui tune_configs/hopper.yaml --port 5001",
+        "afrl ui tune_configs/hopper_demo.yaml --port 5001",
     )
     ui.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="the experiment whose runs to show")
     _add_overrides(ui)
@@ -194,7 +204,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "config",
         config_commands.show,
         "show, check or describe settings",
-        "afrl config show tune_configs/hopper.yaml --differences",
+        "afrl config show tune_configs/hopper_demo.yaml --differences",
         "afrl config validate tune_configs/*.yaml",
         "afrl config schema > afrl.schema.json",
     )
@@ -209,8 +219,8 @@ def _add_config_commands(parser: argparse.ArgumentParser) -> None:
         "show",
         config_commands.show,
         "print the resolved settings as YAML",
-        "afrl config show tune_configs/hopper.yaml seed=1",
-        "afrl config show tune_configs/hopper.yaml --differences",
+        "afrl config show tune_configs/hopper_demo.yaml seed=1",
+        "afrl config show tune_configs/hopper_demo.yaml --differences",
     )
     show.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a YAML file; the defaults when absent")
     _add_overrides(show)

@@ -58,9 +58,12 @@ def not_a_setting(name: str, root: Section) -> str:
     nearest = nearest_name(name, [known for known in names if not name.startswith(f"{known}.")])
     if nearest is not None:
         return f"{name} is not a setting; did you mean {nearest}?"
-    return (
-        f"{name} is not a setting; {parent or 'the top level'} has {', '.join(siblings or _leaves(root.model_fields))}"
-    )
+    while parent and parent not in names:
+        parent = parent.rpartition(".")[0]
+    members = _leaves(known for known in names if known.rpartition(".")[0] == parent)
+    if not members:
+        return f"{name} is not a setting; {parent} holds one value"
+    return f"{name} is not a setting; {parent or 'the top level'} has {', '.join(members)}"
 
 
 def nearest_name(name: str, names: Sequence[str]) -> str | None:

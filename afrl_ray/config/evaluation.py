@@ -47,7 +47,7 @@ EvaluatedCondition = Annotated[Condition | ConditionSettings, BeforeValidator(_r
 
 
 class EvaluationSettings(Settings):
-    conditions: tuple[EvaluatedCondition, ...] = ("normal", "random", "adversarial")
+    conditions: tuple[EvaluatedCondition, ...] = Field(("normal", "random", "adversarial"), min_length=1)
     """normal, random, adversarial, pgd: under perturbation.fault. {name, fault, condition}: under another one."""
     episodes: PositiveInt = 100
     """Episodes per condition, each with a seed of its own that all policies share."""

@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
-from pydantic import PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from afrl_ray.config.base import Settings
 
@@ -40,7 +40,7 @@ FAULTS: dict[str, Magnitude] = {
 class FaultSettings(Settings):
     """A kind of fault and the set that its parameters θ are drawn from or searched in."""
 
-    type: str = "multiplicative"
+    type: str = Field("multiplicative", json_schema_extra=lambda schema: schema.update(enum=list(FAULTS)))
     """multiplicative, dead_joint, bias, saturation, delay, action_noise or observation_noise."""
     magnitude: PositiveFloat | None = None
     """How strong the fault can be: the largest |δ|; the number of dead joints; the largest bias in half action ranges;

@@ -46,6 +46,7 @@ def load_experiment(path: Path | None, overrides: Sequence[str] = ()) -> Experim
     """
     settings = load_settings(ExperimentSettings, path, overrides)
     if settings.search is not None:
+        _refuse_replaced(settings.search, overrides)
         _check_search(settings, settings.search, _Origin(path, overrides))
     return settings
 
@@ -179,6 +180,35 @@ def _take_truths(section: Section, tree: dict[str, Any]) -> list[tuple[str, bool
         elif isinstance(value, dict) and (member := chosen_member(section, name, value)) is not None:
             taken += [(f"{name}.{inner}", truth) for inner, truth in _take_truths(member, value)]
     return taken
+
+
+def _refuse_replaced(search: SearchSettings, overrides: Sequence[str]) -> None:
+    """Overrides that no trial would have, since the search gives all of them values of its own."""
+    mistakes = []
+    for text in overrides:
+        ((name, value),) = parse_overrides([text]).items()
+        for searched in search.space:
+            if any(_overlap(leaf, searched) for leaf in _leaves(name, value)):
+                mistakes.append(
+                    f"override {text}: every trial gets its {searched} from the search; "
+                    f"override search.space.{searched}, or write search=null for one trial without a search"
+                )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _leaves(name: str, value: object) -> Iterator[str]:
+    """The dotted names of all values that the override `name` sets."""
+    if not isinstance(value, dict) or not value:
+        yield name
+    else:
+        for inner, content in value.items():
+            yield from _leaves(f"{name}.{inner}", content)
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Whether one of two dotted names is the other, or a section around it."""
+    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
 def _check_search(experiment: ExperimentSettings, search: SearchSettings, origin: _Origin) -> None:

@@ -37,6 +37,8 @@ def scratch_folder() -> Path:
 def _folder_or_uri(value: Any) -> Any:
     if isinstance(value, str):
         return storage_uri(value) if is_uri(value) else Path(value)
+    if not isinstance(value, Path):
+        raise ValueError("write a folder, or s3://BUCKET/PREFIX")
     return value
 
 

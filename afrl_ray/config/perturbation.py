@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from afrl_ray.config.base import Settings
 from afrl_ray.config.fault import FaultSettings
@@ -94,7 +94,7 @@ class AttackSettings(Settings):
     racing: RacingSettings = RacingSettings()
     training_bank: PositiveInt = 5
     """K, the number of independent searches whose results training draws from."""
-    validation_bank: NonNegativeInt = 2
+    validation_bank: PositiveInt = 2
     """Searches for choosing the best checkpoint."""
     evaluation_bank: PositiveInt = 5
     """Searches for the final evaluation, independent of the others."""

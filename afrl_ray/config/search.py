@@ -95,15 +95,20 @@ class SearchSettings(Settings):
     space: dict[str, Dimension] = Field(min_length=1)
     """Dotted setting -> list of values, or for a random search also {uniform|loguniform: [low, high]}."""
     samples: PositiveInt = 1
-    """Number of trials of a random search; repetitions of a grid."""
+    """Number of trials of a random search; a grid has each of its combinations once."""
     scheduler: Literal["fifo", "asha"] = "fifo"
     """The Tune scheduler that the curriculum scheduler wraps."""
     grace_evaluations: PositiveInt = 3
     """ASHA never stops a trial before this many evaluations."""
 
     @model_validator(mode="after")
-    def _grid_lists_values(self) -> "SearchSettings":
+    def _grid_has_each_combination_once(self) -> "SearchSettings":
         for name, dimension in self.space.items():
             if self.method == "grid" and not isinstance(dimension, Choice):
                 raise ValueError(f"{name} is a distribution, which no grid can list; set search.method to random")
+        if self.method == "grid" and self.samples > 1:
+            raise ValueError(
+                f"samples is {self.samples}, but repetitions of a grid would be exact copies; "
+                "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random"
+            )
         return self

@@ -45,7 +45,7 @@ def parse_value(text: str) -> Any:
         ConfigError: it is not YAML.
     """
     try:
-        return yaml.load(text, _Loader)  # a subclass of the safe loader
+        return _load(text)
     except yaml.YAMLError as error:
         raise ConfigError(_problem(error)) from error
 
@@ -68,7 +68,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not a text file in UTF-8") from error
     try:
-        content = yaml.load(text, _Loader)  # a subclass of the safe loader
+        content = _load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}: line {line}: {_problem(error)}") from error
@@ -79,6 +79,22 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no settings; write them as `name: value`, one on each line")
     return content
+
+
+def _load(text: str) -> Any:
+    content = yaml.load(text, _Loader)  # a subclass of the safe loader
+    if _holds_itself(content):
+        raise yaml.YAMLError("an anchor stands inside of what it names; write out what is meant")
+    return content
+
+
+def _holds_itself(value: object, around: tuple[int, ...] = ()) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inside = (*around, id(value))
+    return id(value) in around or any(
+        _holds_itself(inner, inside) for inner in (value.values() if isinstance(value, dict) else value)
+    )
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -52,14 +53,18 @@ def read_scores(path: Path) -> pd.DataFrame:
     return scores.assign(delta=scores["delta"].map(list))
 
 
-def write_summary(summary: Summary, path: Path) -> None:
-    """Write `summary` to `path` as JSON, atomically; an unknown standard error is null."""
-    plain = {
+def plain_summary(summary: Summary) -> dict[str, Any]:
+    """`summary` as JSON can hold it: an unknown standard error is null."""
+    return {
         policy: {
             name: {**estimate, "se": None if math.isnan(estimate["se"]) else estimate["se"]}
             for name, estimate in estimates.items()
         }
         for policy, estimates in summary.items()
     }
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write `plain_summary` to `path` as JSON, atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(plain_summary(summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -130,6 +130,15 @@ def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:
     kind = metadata.get("kind", "deterministic")  # the first files do not say
     if kind not in _ACTORS:
         raise PolicyFileError(f"{path} holds a policy of kind {kind!r}, which this version does not know")
+    try:
+        return _rebuild(metadata, tensors, kind), _read_record(metadata)
+    except KeyError as error:
+        raise PolicyFileError(f"{path} is a damaged afrl_ray policy: it lacks {error.args[0]}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise PolicyFileError(f"{path} is a damaged afrl_ray policy: {' '.join(str(error).split())}") from error
+
+
+def _rebuild(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], kind: PolicyKind) -> Policy:
     half_range, center = tensors["actor.action_half_range"], tensors["actor.action_center"]
     policy = Policy(
         len(tensors["normalizer.mean"]),
@@ -139,4 +148,11 @@ def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:
         kind,
     )
     policy.load_state_dict(tensors)
-    return policy.eval(), json.loads(metadata["record"])
+    return policy.eval()
+
+
+def _read_record(metadata: Mapping[str, str]) -> dict[str, Any]:
+    record = json.loads(metadata["record"])
+    if not isinstance(record, dict):
+        raise TypeError(f"the record of its origin is {record!r}, not a mapping")
+    return record

@@ -1,22 +1,20 @@
 """Stage: every policy of the experiment under every condition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.plots import learning_curves, save_figure
 from afrl_ray.evaluation.statistics import Estimate, Summary, summarise
 from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.pipeline.artifacts import Stage, read_json
-from afrl_ray.pipeline.attack import adversarial_faults, check_fits, evaluation_banks, make_bank
-from afrl_ray.pipeline.cluster import connect, quiet_ray
+from afrl_ray.pipeline.attack import evaluation_banks, make_bank
+from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
@@ -67,63 +65,6 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     return stage
 
 
-def evaluate_checkpoints(
-    checkpoints: Sequence[Path],
-    settings: ExperimentSettings,
-    banks: Sequence[Path],
-    critic: Path | None,
-    output: Path | None,
-) -> Summary:
-    """Measure any checkpoints of ours side by side; without any bank the adversarial condition is left out.
-
-    Each of `banks` is for the conditions under its kind of fault; `critic` is a checkpoint whose critic pgd descends
-    on. Writes the result files into `output` when it is given.
-
-    Raises:
-        FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
-        BankMismatchError, ValueError: a policy or bank is for another robot, or a condition lacks its bank or critic.
-    """
-    quiet_ray()
-    if not banks and "adversarial" in settings.evaluation.conditions:
-        say("no --bank given: the adversarial condition is left out (make one with `afrl attack CHECKPOINT`)")
-        others = [condition for condition in settings.evaluation.conditions if condition != "adversarial"]
-        settings = with_settings(settings, {"evaluation.conditions": others})
-    experiment = Experiment(settings)
-    policies = dict(zip(_short_names(checkpoints), map(load_policy, checkpoints), strict=True))
-    for name, policy in policies.items():
-        check_fits(policy, settings.environment, name)
-    gradients = load_module(critic).critic_gradients() if critic else None
-    conditions = EvaluatedConditions(experiment, _banks_by_fault(experiment, banks), gradients)
-    connect(settings.runtime)
-    scores = measure(policies, conditions, {})
-    return write_results(scores, output) if output else summarise(scores)
-
-
-def _banks_by_fault(experiment: Experiment, paths: Sequence[Path]) -> dict[FaultSettings, AttackBank]:
-    """The bank of its kind for each fault that an adversarial condition is about; a bank's magnitude is its own."""
-    by_kind: dict[str, AttackBank] = {}
-    for path in paths:
-        bank = AttackBank.load(path)
-        if bank.fault.type in by_kind:
-            raise ValueError(f"{path} is a second attack bank for {bank.fault.type} faults; give one of each kind")
-        by_kind[bank.fault.type] = bank
-    chosen = {}
-    for fault in adversarial_faults(experiment):
-        if fault.type not in by_kind:
-            raise ValueError(
-                f"no --bank is for {fault.type} faults, which a condition asks for; make one with "
-                f"afrl attack CHECKPOINT --output FILE perturbation.fault.type={fault.type}"
-            )
-        chosen[fault] = by_kind[fault.type]
-    return chosen
-
-
-def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The last part of each path, or the whole path where that would not tell them apart."""
-    names = [path.stem for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
-
-
 def measure(
     policies: Mapping[str, Policy], conditions: EvaluatedConditions, adaptive_banks: Mapping[str, AttackBank]
 ) -> pd.DataFrame:
@@ -166,13 +107,18 @@ def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stag
     """A fresh attack on each policy, kept in the stage's directory as it is found."""
     banks = {}
     for name, policy in policies.items():
-        path = stage.directory / "adaptive_banks" / f"{file_name(name)}.npz"
+        path = adaptive_bank_file(stage.directory, name)
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
             make_bank(experiment, policy, f"adaptive {name}", count).save(path)
             stage.keep()
         banks[name] = AttackBank.load(path)
     return banks
+
+
+def adaptive_bank_file(directory: Path, name: str) -> Path:
+    """Where in the results in `directory` the bank of the fresh attack on the policy `name` lies."""
+    return directory / "adaptive_banks" / f"{file_name(name)}.npz"
 
 
 def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:

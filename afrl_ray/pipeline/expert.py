@@ -13,7 +13,7 @@ from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.artifacts import Stage, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.training import Training
+from afrl_ray.pipeline.training import Training, crosses
 from afrl_ray.rollouts import run_episodes
 from afrl_ray.seeding import derive_seed
 
@@ -67,10 +67,10 @@ def _train(training: Training, settings: ExpertSettings, robot: Robot, directory
         while done < settings.steps:
             next_step = min(done + settings.evaluation_interval, settings.steps)
             training.advance(next_step, lambda step: report.update(step, _note(training)))
-            done = next_step
+            before, done = done, next_step
             scores = _scores(training.algorithm.evaluation_policy(), settings, robot, "validation")
             training.record({"score": float(scores.mean()), "lowest": float(scores.min())}, float(scores.mean()))
-            if done % settings.checkpoint_interval == 0 or done >= settings.steps:
+            if crosses(settings.checkpoint_interval, before, done) or done >= settings.steps:
                 training.save_atomically(directory / "checkpoint")
                 write_json(directory / "curve.json", training.curve)
 

@@ -12,6 +12,7 @@ from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
 from afrl_ray.pipeline.experiment import CONFIG_FILE, Experiment
 from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
+from afrl_ray.pipeline.preflight import preflight
 from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.remote import pretrain_remotely
@@ -45,8 +46,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint.
 
     Raises:
-        ValueError: the settings reserve what can never be had, the output is not on storage that all nodes of the
-            cluster see, or it cannot be written to.
+        ValueError: the settings reserve what can never be had, or name an optimizer, an environment or a fault that
+            there is not; the output is not on storage that all nodes of the cluster see, or cannot be written to.
     """
     output = settings.output_uri or settings.output_directory
     settings = settings.model_copy(update={"output": output})  # the same one for every process
@@ -56,6 +57,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     board.expect("data", *get_args(StageName))
     event("driver is ready")
     experiment = Experiment(settings)
+    if until != "pretrain":
+        preflight(experiment)
     if cluster_address(settings.runtime):
         _refuse_a_database_of_one_node(experiment)
         connect(settings.runtime)

@@ -1,5 +1,6 @@
 """What the trials of a search differ in, for Tune and for people."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +17,9 @@ def trial_count(settings: ExperimentSettings) -> int:
     search = settings.search
     if search is None:
         return 1
-    count = search.samples
-    if search.method == "grid":
-        for dimension in search.space.values():
-            count *= len(dimension.choice) if isinstance(dimension, Choice) else 1
-    return count
+    if search.method == "random":
+        return search.samples
+    return math.prod(len(dimension.choice) for dimension in search.space.values() if isinstance(dimension, Choice))
 
 
 def parameter_space(settings: ExperimentSettings) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import json
+import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from afrl_ray.config import FaultSettings
 from afrl_ray.perturbations import Body, make_fault
 
 ARRAYS = ("deltas", "fitness", "environment_steps", "seeds")
+SATURATION = FaultSettings(type="saturation", magnitude=0.6)
 
 
 def test_a_saved_bank_is_exactly_the_same(small_bank: AttackBank, tmp_path: Path) -> None:
@@ -60,14 +62,14 @@ def test_a_bank_from_before_other_faults_still_loads(small_bank: AttackBank, tmp
 
 
 def test_a_bank_knows_its_fault(small_bank: AttackBank, tmp_path: Path) -> None:
-    bank = replace(small_bank, fault=FaultSettings(type="saturation", magnitude=0.6))
+    bank = replace(small_bank, deltas=1 - np.abs(small_bank.deltas), fault=SATURATION)
     bank.save(tmp_path / "bank.npz")
     loaded = AttackBank.load(tmp_path / "bank.npz")
     assert loaded.fault == bank.fault
     manifest = loaded.manifest()
     assert (manifest["fault"], manifest["parameters"]) == ({"type": "saturation", "magnitude": 0.6}, 2)
     assert "epsilon" not in manifest
-    np.testing.assert_array_equal(loaded.members(make_fault(bank.fault, body(2))), small_bank.deltas)
+    np.testing.assert_array_equal(loaded.members(make_fault(bank.fault, body(2))), bank.deltas)
 
 
 def test_a_bank_is_for_its_own_fault_and_robot_alone(small_bank: AttackBank) -> None:
@@ -185,4 +187,69 @@ def test_arrays_that_do_not_fit_together_are_refused(small_bank: AttackBank, tmp
     arrays = {name: getattr(small_bank, name) for name in ARRAYS} | {"seeds": np.array([1])}
     np.savez(tmp_path / "bank.npz", **arrays, manifest=np.array(json.dumps(small_bank.manifest())))
     with pytest.raises(BankFileError):
+        AttackBank.load(tmp_path / "bank.npz")
+
+
+@pytest.mark.parametrize("name", ["bank.json", "bank", "bank.npz.txt"])
+def test_a_bank_ends_in_npz(name: str, small_bank: AttackBank, tmp_path: Path) -> None:
+    """Its manifest would be written over it."""
+    with pytest.raises(ValueError, match=rf"{name} cannot be an attack bank, whose name ends in \.npz"):
+        small_bank.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG_NUMBERS = {
+    "no number": ([[0.1, math.nan]], FaultSettings(magnitude=0.3), "numbers that are not finite"),
+    "infinite": ([[0.1, math.inf]], FaultSettings(magnitude=0.3), "numbers that are not finite"),
+    "beyond epsilon": ([[0.1, -0.31]], FaultSettings(magnitude=0.3), r"θ is none of a fault multiplicative 0\.3"),
+    "less than what is left": ([[0.39, 1.0]], SATURATION, r"θ is none of a fault saturation 0\.6"),
+    "half a dead joint": (
+        [[-0.5, 0.0]],
+        FaultSettings(type="dead_joint", magnitude=1),
+        "θ is none of a fault dead_joint 1",
+    ),
+    "too late": ([[4.0]], FaultSettings(type="delay", magnitude=3), "θ is none of a fault delay 3"),
+    "two delays": ([[1.0, 2.0]], FaultSettings(type="delay", magnitude=3), "θ is none of a fault delay 3"),
+    "no magnitude": ([[0.1, 0.1]], FaultSettings(), "needs its magnitude"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_NUMBERS)
+def test_numbers_that_the_fault_cannot_have_are_refused(case: str, tmp_path: Path) -> None:
+    deltas, fault, message = WRONG_NUMBERS[case]
+    one = np.ones(1, np.int64)
+    AttackBank(np.array(deltas, np.float32), one / 2, one, one, fault, "x", "y").save(tmp_path / "bank.npz")
+    with pytest.raises(BankFileError, match=message):
+        AttackBank.load(tmp_path / "bank.npz")
+
+
+def test_an_infinite_fitness_is_refused(small_bank: AttackBank, tmp_path: Path) -> None:
+    replace(small_bank, fitness=small_bank.fitness * math.inf).save(tmp_path / "bank.npz")
+    with pytest.raises(BankFileError, match="numbers that are not finite"):
+        AttackBank.load(tmp_path / "bank.npz")
+
+
+@pytest.mark.parametrize(
+    ("deltas", "fault"),
+    [
+        ([[0.3, -0.3]], FaultSettings(magnitude=0.3)),
+        ([[0.4, 1.0]], SATURATION),
+        ([[-1.0, 0.0, 0.0]], FaultSettings(type="dead_joint", magnitude=1)),
+        ([[3.0]], FaultSettings(type="delay", magnitude=3)),
+        ([[0.1] * 11], FaultSettings(type="observation_noise", magnitude=0.1)),
+    ],
+)
+def test_bounds_are_in_range(deltas: list[list[float]], fault: FaultSettings, tmp_path: Path) -> None:
+    one = np.ones(1, np.int64)
+    AttackBank(np.array(deltas, np.float32), one / 2, one, one, fault, "x", "y").save(tmp_path / "bank.npz")
+    assert AttackBank.load(tmp_path / "bank.npz").fault == fault
+
+
+def test_an_unknown_fault_is_one_line(small_bank: AttackBank, tmp_path: Path) -> None:
+    manifest = {**small_bank.manifest(), "fault": {"type": "rust", "magnitude": 0.3}}
+    arrays = {name: getattr(small_bank, name) for name in ARRAYS}
+    np.savez(tmp_path / "bank.npz", **arrays, manifest=np.array(json.dumps(manifest)))
+    with pytest.raises(
+        BankFileError, match=r'^\S+ is not an attack bank: its fault: type is "rust"; write one of [^\n]*$'
+    ):
         AttackBank.load(tmp_path / "bank.npz")

@@ -58,6 +58,22 @@ FILE_MISTAKES = {
         "curriculum: {q: 1.5}\n",
         "x.yaml: curriculum.q is 1.5; it should be less than or equal to 1",
     ),
+    "no number at all": (
+        "finetune: {algorithm: {actor_learning_rate: 1e400}}\n",
+        "x.yaml: finetune.algorithm.actor_learning_rate is Infinity; it should be a finite number",
+    ),
+    "an infinite number in a search": (
+        "curriculum: {type: adaptive}\nsearch: {space: {curriculum.kappa: [0.5, 1e400]}}\n",
+        "x.yaml: search.space (curriculum.kappa=Infinity): curriculum.kappa is Infinity; it should be a finite number",
+    ),
+    "no bank to choose checkpoints by": (
+        "attack: {validation_bank: 0}\n",
+        "x.yaml: attack.validation_bank is 0; it should be greater than 0",
+    ),
+    "nothing to evaluate": (
+        "evaluation: {conditions: []}\n",
+        "x.yaml: evaluation.conditions is []; write at least 1",
+    ),
     "inside a list": (
         "finetune: {algorithm: {hidden_sizes: [256, wide]}}\n",
         'x.yaml: finetune.algorithm.hidden_sizes[1] is "wide"; write a whole number',
@@ -86,6 +102,10 @@ FILE_MISTAKES = {
     "tab": (
         "finetune:\n\tsteps: 5\n",
         "x.yaml: line 2: found character '\\t' that cannot start any token",
+    ),
+    "an anchor inside of itself": (
+        "seed: &a [*a]\n",
+        "x.yaml: is not YAML: an anchor stands inside of what it names; write out what is meant",
     ),
     "key given twice": (
         "finetune:\n  steps: 50000\nseed: 1\nfinetune:\n  num_envs: 2\n",
@@ -251,6 +271,11 @@ FILE_MISTAKES = {
         "search: {method: random, space: {seed: {uniform: [0, 4]}}}\n",
         "x.yaml: search.space (seed=2.82842712474619): seed is 2.82842712474619; write a whole number",
     ),
+    "repetitions of a grid": (
+        "search: {samples: 3, space: {curriculum.q: [0.1, 0.5]}}\n",
+        "x.yaml: search: samples is 3, but repetitions of a grid would be exact copies; "
+        "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random",
+    ),
     "too large a grid": (
         f"search: {{space: {{seed: {list(range(200))}, curriculum.q: {[0.1] * 100}}}}}\n",
         "x.yaml: search.space has 20000 combinations; list fewer values, or set search.method to random",
@@ -270,6 +295,28 @@ OVERRIDE_MISTAKES = {
     "below a value": (
         "seed.first=1",
         "override seed.first=1: seed.first is not a setting; seed holds one value",
+    ),
+    "far below a value": (
+        "seed.first.digit=1",
+        "override seed.first.digit=1: seed.first.digit is not a setting; seed holds one value",
+    ),
+    "in no section": (
+        "a.b.c=1",
+        "override a.b.c=1: a.b.c is not a setting; the top level has name, seed, output, environment, data, pretrain, "
+        "perturbation, attack, finetune, curriculum, search, evaluation, tracking, runtime",
+    ),
+    "in no section of a section": (
+        "tracking.x.y=1",
+        "override tracking.x.y=1: tracking.x.y is not a setting; tracking has enabled, uri, experiment",
+    ),
+    "number for a folder": (
+        "output=5",
+        "override output=5: output is 5; write a folder, or s3://BUCKET/PREFIX",
+    ),
+    "an anchor inside of itself": (
+        "seed=&a [*a]",
+        "override seed=&a [*a]: the value is not YAML: an anchor stands inside of what it names; "
+        "write out what is meant",
     ),
     "no value": (
         "finetune.steps",

@@ -1,9 +1,18 @@
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from afrl_ray.config import Choice, ExperimentSettings, LogUniform, SearchSettings, Uniform, load_experiment
+from afrl_ray.config import (
+    Choice,
+    ConfigError,
+    ExperimentSettings,
+    LogUniform,
+    SearchSettings,
+    Uniform,
+    load_experiment,
+)
 
 
 def test_a_list_is_a_choice_and_is_written_as_a_list() -> None:
@@ -53,6 +62,44 @@ def test_overrides_reach_into_the_space() -> None:
     search = load_experiment(None, overrides).search
     assert search is not None
     assert list(search.space) == ["curriculum.beta", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("space", "override", "searched"),
+    [
+        ("curriculum: [{type: fixed}, {type: adaptive}]", "curriculum.type=adaptive", "curriculum"),
+        ("curriculum: [{type: fixed}, {type: adaptive}]", "curriculum={type: linear}", "curriculum"),
+        ("curriculum.q: [0.1, 0.5]", "curriculum.q=0.9", "curriculum.q"),
+        ("curriculum.q: [0.1, 0.5]", "curriculum={q: 0.9}", "curriculum.q"),
+        (
+            "finetune.algorithm.tau: [0.1, 0.5]",
+            "finetune={algorithm: {tau: 0.2, gamma: 0.9}}",
+            "finetune.algorithm.tau",
+        ),
+        ("seed: [0, 1]", "seed=3", "seed"),
+    ],
+)
+def test_an_override_that_the_search_would_replace_is_refused(
+    space: str, override: str, searched: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(f"search: {{space: {{{space}}}}}")
+    with pytest.raises(ConfigError) as error:
+        load_experiment(file, ["name=x", override])
+    assert str(error.value) == (
+        f"override {override}: every trial gets its {searched} from the search; "
+        f"override search.space.{searched}, or write search=null for one trial without a search"
+    )
+    assert load_experiment(file, [override, "search=null"]).search is None
+
+
+def test_overrides_beside_what_is_searched_are_for_all_trials(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("search: {space: {curriculum.q: [0.1, 0.5], finetune.algorithm.tau: [0.1]}}")
+    settings = load_experiment(
+        file, ["finetune={steps: 9000, algorithm: {gamma: 0.9}}", "search.space.curriculum.q=[1]"]
+    )
+    assert (settings.finetune.steps, settings.finetune.algorithm.gamma) == (9000, 0.9)
 
 
 def test_the_schema_allows_what_files_hold() -> None:

@@ -129,3 +129,38 @@ def test_a_truncated_file_is_refused(policy: Policy, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(PolicyFileError):
         load_policy_file(path)
+
+
+DAMAGES: dict[str, tuple[dict[str, str], dict[str, torch.Tensor | None], str]] = {
+    "no bounds": ({}, {"actor.action_center": None}, r"it lacks actor\.action_center$"),
+    "no layer": ({}, {"actor.layers.0.weight": None}, r"Missing key\(s\) in state_dict: .actor\.layers\.0\.weight"),
+    "a tensor too many": ({}, {"critic": torch.zeros(1)}, r"Unexpected key\(s\) in state_dict: .critic"),
+    "another shape": ({}, {"actor.layers.0.weight": torch.zeros(8, 5)}, "size mismatch"),
+    "one number for a vector": ({}, {"normalizer.mean": torch.zeros(())}, "0-d tensor"),
+    "other sizes": ({"hidden_sizes": "[8, 5]"}, {}, "size mismatch"),
+    "no sizes": ({"hidden_sizes": "8"}, {}, "int"),
+    "sizes that are not JSON": ({"hidden_sizes": "[8,"}, {}, "Expecting"),
+    "a record that is a list": ({"record": "[]"}, {}, r"the record of its origin is \[\], not a mapping$"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_refused_in_one_line(damage: str, tmp_path: Path) -> None:
+    changed, replaced, message = DAMAGES[damage]
+    metadata = {"format": "afrl_ray.policy/1", "kind": "deterministic", "hidden_sizes": "[8, 4]", "record": "{}"}
+    tensors = {**Policy(3, LOW, HIGH, (8, 4)).state_dict(), **replaced}
+    kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+    path = tmp_path / "policy.safetensors"
+    save_file(kept, path, {**metadata, **changed})
+    with pytest.raises(PolicyFileError, match=rf"^\S+ is a damaged afrl_ray policy: [^\n]*{message}"):
+        load_policy_file(path)
+
+
+@pytest.mark.parametrize("lost", ["hidden_sizes", "record"])
+def test_metadata_that_is_lost_is_named(lost: str, tmp_path: Path) -> None:
+    metadata = {"format": "afrl_ray.policy/1", "hidden_sizes": "[8, 4]", "record": "{}"}
+    del metadata[lost]
+    tensors = Policy(3, LOW, HIGH, (8, 4)).state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "policy", metadata)
+    with pytest.raises(PolicyFileError, match=f"it lacks {lost}$"):
+        load_policy_file(tmp_path / "policy")

@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from afrl_ray.networks import Critic, CriticGradients, Policy
 from afrl_ray.perturbations import StepwisePGD
 from afrl_ray.pipeline.attack import adversarial_faults, attack_stage
 from afrl_ray.pipeline.conditions import ADAPTIVE, EvaluatedConditions
-from afrl_ray.pipeline.evaluate import _banks_by_fault
 from afrl_ray.pipeline.experiment import Experiment
 
 BIAS, STRONG_BIAS = (FaultSettings(type="bias", magnitude=magnitude) for magnitude in (0.3, 1.0))
@@ -101,20 +99,3 @@ def test_the_magnitude_is_the_faults_own_then_epsilon_then_the_robots() -> None:
     assert experiment("perturbation.fault={type: delay}", "environment.id=Somebody-v0").fault.magnitude == 3
     with pytest.raises(ValueError, match=r"Somebody-v0 has no default bound; set perturbation\.epsilon"):
         _ = experiment("environment.id=Somebody-v0").fault
-
-
-def test_bank_files_are_for_their_kind_of_fault(tmp_path: Path) -> None:
-    files = {}
-    for fault in (MULTIPLICATIVE, STRONG_BIAS, FaultSettings(type="delay", magnitude=3)):
-        files[fault.type] = tmp_path / f"{fault.type}.npz"
-        bank(fault).save(files[fault.type])
-    chosen = _banks_by_fault(experiment(ALL), list(files.values()))
-    assert {fault: one.fault for fault, one in chosen.items()} == {
-        MULTIPLICATIVE: MULTIPLICATIVE,
-        BIAS: STRONG_BIAS,
-        STRONG_BIAS: STRONG_BIAS,
-    }
-    with pytest.raises(ValueError, match=r"^no --bank is for bias faults, .* perturbation\.fault\.type=bias$"):
-        _banks_by_fault(experiment(ALL), [files["multiplicative"], files["delay"]])
-    with pytest.raises(ValueError, match=r"bias\.npz is a second attack bank for bias faults; give one of each kind"):
-        _banks_by_fault(experiment(ALL), [files["bias"], files["bias"]])

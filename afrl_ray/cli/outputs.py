@@ -1,0 +1,41 @@
+"""Where commands on checkpoints may write, looked at before anything is computed."""
+
+import os
+from pathlib import Path
+
+
+def bank_file(path: Path) -> Path:
+    """`path`, where an attack bank can be written.
+
+    Raises:
+        ValueError: it cannot, or is called otherwise than a bank.
+    """
+    if path.is_dir():
+        raise ValueError(f"--output {path} is a folder; write a file in it, such as {path / 'bank.npz'}")
+    if path.suffix != ".npz":
+        raise ValueError(f"--output {path}: a bank is an npz file; write {path.with_suffix('.npz')}")
+    _require_writable(path)
+    return path
+
+
+def evaluation_folder(path: Path) -> Path:
+    """`path`, a new or empty folder, or one with an earlier evaluation of checkpoints, which a new one replaces.
+
+    Raises:
+        ValueError: there is something else, or nothing can be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name another folder with --output DIR")
+    names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    if "started.json" in names:
+        raise ValueError(f"{path} is a stage of an experiment; name another folder with --output DIR")
+    if names and "summary.json" not in names:
+        raise ValueError(f"{path} holds something else than an evaluation; name another folder with --output DIR")
+    _require_writable(path / "summary.json")
+    return path
+
+
+def _require_writable(path: Path) -> None:
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} cannot be written: {parent} is not a folder that you may write to")

@@ -1,0 +1,137 @@
+"""Any policies of ours side by side, without an experiment around them."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from afrl_ray.algorithms import load_module, load_policy
+from afrl_ray.attacks import AttackBank
+from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings, with_settings
+from afrl_ray.evaluation.statistics import Summary
+from afrl_ray.pipeline.attack import adversarial_faults, check_fits, make_bank
+from afrl_ray.pipeline.cluster import connect, quiet_ray
+from afrl_ray.pipeline.conditions import EvaluatedConditions
+from afrl_ray.pipeline.evaluate import adaptive_bank_file, measure, write_results
+from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.progress import say
+
+_MAKE_BANK = "make one with `afrl attack CHECKPOINT --output BANK.npz`"
+
+
+def evaluate_checkpoints(
+    checkpoints: Sequence[Path],
+    settings: ExperimentSettings,
+    banks: Sequence[Path],
+    critic: Path | None,
+    output: Path,
+) -> Summary:
+    """Measure checkpoints under the conditions of `settings`, and write the result files into `output`.
+
+    Without any bank the adversarial condition is left out. Each of `banks` is for the adversarial conditions under its
+    own fault; a fault whose magnitude `settings` do not give has that of the bank. `critic` is a checkpoint whose
+    critic pgd descends on. With `evaluation.adaptive_attack` every policy is attacked afresh as well.
+
+    Raises:
+        FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
+        BankMismatchError, ValueError: a policy or bank is for another robot, a bank is for another fault, a condition
+            lacks its bank or critic, or a checkpoint is given twice.
+    """
+    quiet_ray()
+    names = policy_names(checkpoints)
+    loaded = {path: AttackBank.load(path) for path in banks}
+    settings, notes = _without_bank(settings) if not loaded else _with_magnitudes(settings, list(loaded.values()))
+    experiment = Experiment(settings)
+    conditions_banks = banks_by_fault(experiment, loaded)
+    policies = dict(zip(names, map(load_policy, checkpoints), strict=True))
+    for name, policy in policies.items():
+        check_fits(policy, settings.environment, name)
+    gradients = load_module(critic).critic_gradients() if critic else None
+    conditions = EvaluatedConditions(experiment, conditions_banks, gradients)
+    for policy in policies.values():
+        conditions.episodes(policy)  # what is missing is missed before the first search
+    for note in notes:
+        say(note)
+    connect(settings.runtime)
+    shutil.rmtree(adaptive_bank_file(output, names[0]).parent, ignore_errors=True)  # an earlier evaluation's
+    adaptive = {}
+    for name, policy in policies.items() if settings.evaluation.adaptive_attack else ():
+        adaptive[name] = make_bank(experiment, policy, f"adaptive {name}", settings.evaluation.adaptive_searches)
+        adaptive[name].save(adaptive_bank_file(output, name))
+    summary = write_results(measure(policies, conditions, adaptive), output)
+    say(f"scores, summary and table: {output}")
+    return summary
+
+
+def policy_names(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path, or the whole path where that would not tell them apart.
+
+    Raises:
+        ValueError: two are the same file or folder.
+    """
+    places = [path.resolve() for path in paths]
+    for index, place in enumerate(places):
+        if place in places[:index]:
+            raise ValueError(f"{paths[index]} is given twice; name every policy once")
+    names = [path.stem for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def banks_by_fault(experiment: Experiment, banks: Mapping[Path, AttackBank]) -> dict[FaultSettings, AttackBank]:
+    """The bank of every fault that an adversarial condition is under.
+
+    Raises:
+        ValueError: a fault has none or two of them, or no condition is under the fault of a bank.
+    """
+    wanted = adversarial_faults(experiment)
+    chosen: dict[FaultSettings, AttackBank] = {}
+    for path, bank in banks.items():
+        if bank.fault not in wanted:
+            asked = f"they are under {', '.join(map(str, wanted))}" if wanted else "there are none"
+            raise ValueError(f"{path} is for {bank.fault}, which no adversarial condition is under ({asked})")
+        if bank.fault in chosen:
+            raise ValueError(f"{path} is a second attack bank for {bank.fault}; give one for each fault")
+        chosen[bank.fault] = bank
+    for fault in wanted:
+        if fault not in chosen:
+            raise ValueError(
+                f"no --bank is for {fault}, which a condition asks for; {_MAKE_BANK[:-1]} "
+                f"perturbation.fault.type={fault.type} perturbation.fault.magnitude={fault.magnitude:g}`"
+            )
+    return chosen
+
+
+def _without_bank(settings: ExperimentSettings) -> tuple[ExperimentSettings, list[str]]:
+    """The settings without the condition that needs a bank of their own fault, and what to say about it."""
+    conditions = settings.evaluation.conditions
+    if "adversarial" not in conditions:
+        return settings, []
+    others = [condition for condition in conditions if condition != "adversarial"]
+    if not others:
+        raise ValueError(f"the adversarial condition needs an attack bank: {_MAKE_BANK}, then add --bank BANK.npz")
+    note = f"no --bank given: the adversarial condition is left out ({_MAKE_BANK})"
+    return with_settings(settings, {"evaluation.conditions": others}), [note]
+
+
+def _with_magnitudes(settings: ExperimentSettings, banks: Sequence[AttackBank]) -> tuple[ExperimentSettings, list[str]]:
+    """The settings in which a fault without a magnitude has that of the only bank of its kind, and what to say."""
+    notes: list[str] = []
+    epsilon = settings.perturbation.epsilon
+
+    def completed(fault: FaultSettings) -> FaultSettings:
+        found = {bank.fault for bank in banks if bank.fault.type == fault.type}
+        is_given = fault.magnitude is not None or (epsilon is not None and FAULTS[fault.type].default is None)
+        if is_given or len(found) != 1:
+            return fault
+        (own,) = found
+        notes.append(f"{own}: the magnitude is the bank's")
+        return own
+
+    conditions = [
+        condition
+        if isinstance(condition, str)
+        else condition.model_copy(update={"fault": completed(condition.fault)}).model_dump(mode="json")
+        for condition in settings.evaluation.conditions
+    ]
+    own = completed(settings.perturbation.fault)
+    values = {"evaluation.conditions": conditions, "perturbation.fault": own.model_dump(mode="json")}
+    return with_settings(settings, values), list(dict.fromkeys(notes))
