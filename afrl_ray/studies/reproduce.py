@@ -19,7 +19,7 @@ from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
-from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.expand import Case, Plan, expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.measure import measure_all
@@ -89,8 +89,8 @@ def stage_store(output: Path) -> Path:
 
 
 def results_directory(plan: Plan) -> Path:
-    """Where the study's results are: its own folder, with the robots' names where they were chosen."""
-    name = "-".join([short_name(plan.name), *plan.robots])
+    """Where the study's results are: its own folder, with the robots' labels where they were chosen."""
+    name = "-".join([short_name(plan.name), *dict.fromkeys(map(robot_label, plan.robots))])
     return plan.output / short_name(plan.scale_name) / name
 
 

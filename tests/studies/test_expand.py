@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,6 +8,8 @@ from afrl_ray.config import ConfigError
 from afrl_ray.config.study import StudyBudget
 from afrl_ray.studies.expand import Plan, expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
+from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.reproduce import results_directory
 
 MakePlan = Callable[..., Plan]
 
@@ -53,11 +56,95 @@ def test_later_layers_win(make_plan: MakePlan) -> None:
     assert wide.settings.finetune.algorithm.model_dump()["policy_delay"] == 3
     assert both.settings.finetune.offline_ratio == 0.7
     assert adaptive.settings.curriculum.type == "adaptive"
-    (forced,) = {
-        case.settings.finetune.offline_ratio
-        for case in expand(make_plan(study, overrides={"finetune.offline_ratio": 0.9}))
+    changed = {"finetune.num_envs": 3, "finetune.algorithm.batch_size": 64}
+    for case in expand(make_plan(study, overrides=changed)):
+        assert (case.settings.finetune.num_envs, case.settings.finetune.algorithm.batch_size) == (3, 64)
+
+
+@pytest.mark.parametrize(
+    ("override", "what", "setting"),
+    [
+        ("perturbation.condition", "arm random", "perturbation.condition"),
+        ("perturbation", "arm random", "perturbation.condition"),
+        ("curriculum.beta", "arm adaptive", "curriculum"),
+        ("finetune.algorithm.policy_delay", "arm wide", "finetune.algorithm.policy_delay"),
+        ("finetune.offline_ratio", "the grid", "finetune.offline_ratio"),
+        ("data.transitions", "the grid", "data.transitions"),
+        ("curriculum.q_max", "arm linear", "curriculum.q_max"),
+    ],
+)
+def test_what_arms_differ_in_cannot_be_changed(override: str, what: str, setting: str, make_plan: MakePlan) -> None:
+    study: dict[str, Any] = {
+        "settings": {"curriculum.type": "linear"},
+        "arms": {
+            "linear": {"match_mean_q": "adaptive"},
+            "random": {"settings": {"perturbation.condition": "random"}},
+            "wide": {"presets": ["wide"]},
+        },
+        "grid": {"finetune.offline_ratio": [0.0, 1.0]},
+        "scales": {"tiny": {"steps": 400, "grid": {"finetune.offline_ratio": [0.5]}}},
     }
-    assert forced == 0.9
+    if setting == "data.transitions":
+        study["grid"] = {"data.transitions": [100, 200]}
+        study["scales"] = {"tiny": {"steps": 400}}
+    adaptive = {"settings": {"curriculum": {"type": "adaptive"}}}
+    if setting == "curriculum":
+        study["arms"] = {"adaptive": adaptive}
+    else:
+        study["arms"]["adaptive"] = {"settings": {"curriculum.type": "adaptive"}}
+    message = rf"^override {override}: {what} of study mine sets {setting}, .* write a study file of your own"
+    with pytest.raises(ConfigError, match=message):
+        expand(make_plan(study, overrides={override: {}}))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"environment.id": "ant"}, r"override environment\.id would change nothing in study mine; write --robot"),
+        ({"environment": {"id": "ant"}}, r"override environment\.id would change nothing"),
+        ({"seed": 3}, "override seed would .* write --seeds N"),
+        ({"name": "mine"}, "override name would .* --output FOLDER"),
+        ({"output": "here"}, "override output would .* write --output FOLDER"),
+        ({"finetune": {"steps": 3}}, r"override finetune\.steps would .* write steps in the scales"),
+        ({"evaluation.conditions": []}, r"override evaluation\.conditions would .* write conditions in a study"),
+        ({"evaluation.adaptive_attack": True}, r"override evaluation\.adaptive_attack would .* use afrl run"),
+        ({"search.space": {"seed": [1]}}, "a study has no search"),
+    ],
+)
+def test_what_the_study_decides_cannot_be_set(
+    override: dict[str, Any], message: str, make_plan: MakePlan
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        expand(make_plan(overrides=override))
+
+
+def test_nothing_is_overwritten_in_a_study_file_either(make_plan: MakePlan) -> None:
+    with pytest.raises(ConfigError, match="study mine, grid: seed would change nothing in study mine"):
+        expand(make_plan({"grid": {"seed": [1, 2]}}))
+    with pytest.raises(ConfigError, match=r"study mine, arm a: finetune\.steps would change nothing"):
+        expand(make_plan({"arms": {"a": {"settings": {"finetune.steps": 10}}}}))
+
+
+def test_what_is_beside_the_decided_settings_is_free(make_plan: MakePlan) -> None:
+    overrides = {"environment": {"max_episode_steps": 50}, "evaluation.episodes": 3}
+    case, *_ = expand(make_plan(overrides=overrides))
+    assert (case.settings.environment.id, case.settings.environment.max_episode_steps) == ("Hopper-v4", 50)
+    assert case.settings.evaluation.episodes == 3
+
+
+def test_a_robots_other_id_is_kept_and_told_apart(make_plan: MakePlan) -> None:
+    scale = {"robot_settings": {"hopper": {"finetune.offline_ratio": 0.25}}}
+    names = ("Hopper-v5", "Hopper-v4", "hopper", "hopper-expert-v2")
+    plan = make_plan({"arms": {"a": {}}}, scale, robots=names, seeds=1)
+    cases = expand(plan)
+    assert [(case.robot, case.settings.environment.id) for case in cases] == [
+        ("Hopper-v5", "Hopper-v5"),
+        ("hopper", "Hopper-v4"),
+    ]
+    assert {case.settings.finetune.offline_ratio for case in cases} == {0.25}
+    assert results_directory(plan).name == "mine-Hopper-v5-hopper"
+    keys = {Foundation(case.settings, plan.output).key for case in cases}
+    assert len(keys) == 2
 
 
 def test_robots_have_settings_of_their_own_and_their_name_in_texts(make_plan: MakePlan) -> None:
