@@ -97,9 +97,7 @@ def expand(plan: Plan) -> list[Case]:
         case StudySettings() as study, StudyBudget() as size:
             return [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
         case AttackersSettings(), _:
-            return [
-                Case(PRETRAINED, robot, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs
-            ]
+            return [Case(PRETRAINED, robot, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs]
     raise TypeError(f"not a study: {plan.study!r}")
 
 
@@ -157,9 +155,7 @@ class _Training:
         )
         self._check(name, arm, settings)
         reads = (*sorted(set(self.budget.read_at)), steps)
-        return Case(
-            _label(name, varied), self.robot, self.seed, settings, varied, arm.trained, reads, interval, match
-        )
+        return Case(_label(name, varied), self.robot, self.seed, settings, varied, arm.trained, reads, interval, match)
 
     def _check(self, name: str, arm: ArmSettings, settings: ExperimentSettings) -> None:
         """What the settings alone cannot know."""

@@ -111,9 +111,7 @@ def test_what_arms_differ_in_cannot_be_changed(override: str, what: str, setting
         ({"search.space": {"seed": [1]}}, "a study has no search"),
     ],
 )
-def test_what_the_study_decides_cannot_be_set(
-    override: dict[str, Any], message: str, make_plan: MakePlan
-) -> None:
+def test_what_the_study_decides_cannot_be_set(override: dict[str, Any], message: str, make_plan: MakePlan) -> None:
     with pytest.raises(ConfigError, match=message):
         expand(make_plan(overrides=override))
 
