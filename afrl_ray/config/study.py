@@ -158,6 +158,9 @@ class AttackersBudget(Settings):
     """Environment steps of one search."""
     searches: PositiveInt
     """Independent searches of each optimizer against each policy."""
+    plain_episodes: PositiveInt = 3
+    """Episodes of every candidate of a search without racing: few, so that the budget is enough for many generations
+    (ours)."""
     measuring_episodes: PositiveInt = 50
     """Episodes, with seeds of no search, that what a search has found is measured on."""
     seeds: PositiveInt | None = None

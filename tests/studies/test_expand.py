@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from afrl_ray.config import ConfigError
-from afrl_ray.config.study import StudyBudget
+from afrl_ray.config.study import AttackersBudget, StudyBudget
 from afrl_ray.studies.expand import Plan, expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
 from afrl_ray.studies.foundations import Foundation
@@ -29,6 +29,15 @@ def test_every_study_expands_at_every_scale(study: str, scale: str, tmp_path: Pa
             assert case.settings.finetune.steps == plan.budget.steps == case.reads[-1]
         if case.match is not None:
             assert (case.match.robot, case.match.seed) == (case.robot, case.seed)
+
+
+@pytest.mark.parametrize("scale", scale_names())
+def test_every_attacker_has_several_generations_even_of_the_longest_episodes(scale: str, tmp_path: Path) -> None:
+    plan = Plan("attackers", load_study("attackers"), scale, load_scale(scale), tmp_path)
+    budget, settings = plan.budget, expand(plan)[0].settings
+    assert isinstance(budget, AttackersBudget)
+    generation = settings.attack.population * budget.plain_episodes * settings.environment.max_episode_steps
+    assert budget.step_budget >= 5 * generation
 
 
 def test_a_case_for_each_arm_robot_and_seed_seed_by_seed(make_plan: MakePlan) -> None:

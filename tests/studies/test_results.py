@@ -240,16 +240,19 @@ def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: py
     )
     rows = [
         {"optimizer": optimizer, "seed": seed, "generation": k, "environment_steps": 400 * k, "fitness": 0.0}
+        | {"candidates": 40 + 10 * seed}
         | {"return": first - 10 * k + seed, "delta": [0.1], "robot": "hopper", "run": 0}
         for optimizer, first in (("DE", 100), ("CMA", 200))
         for seed in (0, 2)
-        for k in (1, 2)
+        for k in (1, 2, 3)
     ]
     sections = attackers.write_comparison(pd.DataFrame(rows), study, study.scales["tiny"], tmp_path)
     # at 1000 steps both generations are known: 80 and 82 for DE, so 81 ± 1
-    assert "| hopper | DE | 81.0 ± 1.0 | 2 |" in sections[0].text
+    # and what the third generation costs beyond the budget is spent; 40 and 60 candidates
+    assert "| robot | optimizer | return | searches | steps spent | candidates |" in sections[0].text
+    assert "| hopper | DE | 81.0 ± 1.0 | 2 | 1,200 | 50 |" in sections[0].text
     steps, returns = lines(drawn["attackers.png"], 0)["CMA"]
     assert (steps[0], steps[-1]) == (400, 1000)
     assert (returns[0], returns[-1]) == (191, 181)
     assert (tmp_path / "table.tex").exists()
-    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 8
+    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 12
