@@ -23,7 +23,7 @@ class ArmSettings(Settings):
     """false: the pretrained policy as it is, without fine-tuning; the grid does not multiply it."""
     match_mean_q: str | None = None
     """For a linear curriculum: the arm whose mean q over the training this one gets, robot by robot and seed by seed,
-    by the choice of its q_max."""
+    as near as a q_max of at most 1 can bring it."""
 
 
 class ScoreTable(Settings):
@@ -46,6 +46,12 @@ class QCurves(Settings):
     type: Literal["q"] = "q"
     panels: str | None = None
     """A setting of the grid that the panels differ in, one value each; the lines then differ in the others."""
+
+
+class MeanQTable(Settings):
+    """q_max and mean q of every training, and whether an arm with `match_mean_q` has the mean that it should."""
+
+    type: Literal["mean_q"] = "mean_q"
 
 
 class ConvergenceTable(Settings):
@@ -79,7 +85,7 @@ class Matrix(Settings):
 
 
 ResultSettings = Annotated[
-    ScoreTable | LearningCurves | QCurves | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
+    ScoreTable | LearningCurves | QCurves | MeanQTable | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
     Field(discriminator="type"),
 ]
 
