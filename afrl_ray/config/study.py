@@ -209,3 +209,12 @@ class ScaleSettings(Settings):
     """The same for single robots."""
     presets: dict[str, Overrides] = Field(default_factory=dict)
     """Named sets of settings that studies and arms refer to."""
+    notes: dict[str, str] = Field(default_factory=dict)
+    """Preset -> what a reader has to know about it, in the report of every study with it."""
+
+    @model_validator(mode="after")
+    def _notes_are_about_presets(self) -> "ScaleSettings":
+        unknown = [name for name in self.notes if name not in self.presets]
+        if unknown:
+            raise ValueError(f"notes.{unknown[0]} is about no preset; there are {', '.join(self.presets) or 'none'}")
+        return self

@@ -119,7 +119,9 @@ def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
     table = cells[["robot", "arm", "seed"]].assign(
         q_max=[_number(value) for value in cells["q_max"]],
         **{"mean q": [_number(value) for value in cells["mean_q"]]},
-        **{"to match": [_number(value) + " (missed)" * bad for value, bad in zip(cells["wanted"], missed, strict=True)]},
+        **{
+            "to match": [_number(value) + " (missed)" * bad for value, bad in zip(cells["wanted"], missed, strict=True)]
+        },
     )
     if cells["robot"].nunique() == 1:
         table = table.drop(columns="robot")
