@@ -105,7 +105,7 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
 
 def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
     """Every training's; marked where it is further than `MATCHED_WITHIN` from what it was to be matched to."""
-    runs = {key: run for key, run in sheet.findings.curves.groupby(["robot", "seed", "arm"], sort=False)}
+    runs = dict(iter(sheet.findings.curves.groupby(["robot", "seed", "arm"], sort=False)))
     means = {key: mean_q(run["env_steps"].tolist(), run["q"].tolist()) for key, run in runs.items()}
     cells = pd.DataFrame(
         [

@@ -8,7 +8,7 @@ import torch
 from afrl_ray.attacks import AttackBank, BankMismatchError
 from afrl_ray.config import FaultSettings, load_experiment
 from afrl_ray.networks import Critic, CriticGradients, Policy
-from afrl_ray.perturbations import StepwisePGD
+from afrl_ray.perturbations import Body, StepwisePGD
 from afrl_ray.pipeline.attack import adversarial_faults, attack_stage
 from afrl_ray.pipeline.conditions import ADAPTIVE, EvaluatedConditions
 from afrl_ray.pipeline.evaluate import _banks_by_fault
@@ -62,6 +62,19 @@ def test_every_condition_has_its_fault_and_the_parameters_that_it_chooses() -> N
     # played together: the experiment's own, and those under one other fault
     assert by_name["normal"].fault is by_name["adversarial"].fault is by_name[ADAPTIVE].fault
     assert by_name["biased"].fault is by_name["worst bias"].fault
+
+
+def test_all_policies_see_the_same_noise_where_the_pretrained_one_is_known() -> None:
+    """Policies that were trained from scratch have no statistics of their own."""
+    noisy = experiment("evaluation.conditions=[{name: noise, fault: {type: observation_noise}}]")
+    pretrained, scratch = policy(), policy()
+    pretrained.normalizer.set_statistics(np.zeros(11), np.full(11, 0.2))
+    known = EvaluatedConditions(noisy, {}, body=Body.of(pretrained))
+    for one in (pretrained, scratch):
+        (episodes,) = known.episodes(one)
+        np.testing.assert_array_equal(episodes.fault.body.observation_std, np.full(11, 0.2, np.float32))
+    (own,) = EvaluatedConditions(noisy, {}).episodes(scratch)
+    np.testing.assert_array_equal(own.fault.body.observation_std, np.ones(11))
 
 
 def test_what_is_missing_or_does_not_fit_is_named() -> None:
