@@ -46,7 +46,8 @@ class Subject:
         if fault.type == "observation_noise":
             details["sigma"] = "pretrained"  # not the policy's own, as it once was
         if choice == "pgd":
-            details["pgd"] = experiment.settings.perturbation.pgd.model_dump(mode="json")
+            pgd = experiment.settings.perturbation.pgd.model_dump(mode="json")
+            details["pgd"] = {**pgd, "critic": "pretrained"}  # whichever the training had
         inputs = {"policy": self.policy.fingerprint(), "attack": self.foundation.key}
         return experiment.stage("scores", (), inputs, **details)
 

@@ -40,6 +40,14 @@ def test_every_attacker_has_several_generations_even_of_the_longest_episodes(sca
     assert budget.step_budget >= 5 * generation
 
 
+@pytest.mark.parametrize("scale", scale_names())
+def test_no_policy_of_table4_is_tested_against_the_attacker_of_its_training(scale: str, tmp_path: Path) -> None:
+    cases = expand(Plan("table4", load_study("table4"), scale, load_scale(scale), tmp_path))
+    (pgd,) = {case.settings.perturbation.pgd for case in cases if case.settings.perturbation.condition == "pgd"}
+    assert pgd.critic == "current"
+    assert "pgd" in cases[0].settings.evaluation.conditions
+
+
 def test_a_case_for_each_arm_robot_and_seed_seed_by_seed(make_plan: MakePlan) -> None:
     cases = expand(make_plan(robots=("hopper", "ant")))
     assert [(case.seed, case.robot, case.arm) for case in cases] == [
