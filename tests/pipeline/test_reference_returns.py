@@ -20,7 +20,7 @@ ADAPTIVE = "curriculum.type=adaptive"
     ],
 )
 def test_adaptive_is_refused_without_reference_returns(overrides: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"Pendulum-v1 has no reference returns .* robots\.py, or write"):
+    with pytest.raises(ConfigError, match=r"Pendulum-v1 has no reference returns .*/robots\.py, or write"):
         check_reference_returns(load_experiment(None, [PENDULUM, *overrides]))
     check_reference_returns(load_experiment(None, ["environment.id=Ant-v5", *overrides]))
 
