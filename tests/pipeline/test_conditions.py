@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from afrl_ray.attacks import AttackBank, BankMismatchError
-from afrl_ray.config import FaultSettings, load_experiment
+from afrl_ray.config import ConfigError, FaultSettings, load_experiment
 from afrl_ray.networks import Critic, CriticGradients, Policy
 from afrl_ray.perturbations import Body, StepwisePGD
 from afrl_ray.pipeline.attack import adversarial_faults, attack_stage
@@ -114,6 +114,16 @@ def test_the_magnitude_is_the_faults_own_then_epsilon_then_the_robots() -> None:
     assert experiment("perturbation.fault={type: delay}", "environment.id=Somebody-v0").fault.magnitude == 3
     with pytest.raises(ValueError, match=r"Somebody-v0 has no default bound; set perturbation\.epsilon"):
         _ = experiment("environment.id=Somebody-v0").fault
+
+
+def test_epsilon_may_be_that_of_a_condition_alone() -> None:
+    weak = "evaluation.conditions=[{name: weak, fault: {type: multiplicative}}]"
+    (episodes,) = EvaluatedConditions(
+        experiment("perturbation.fault.type=bias", "perturbation.epsilon=0.2", weak), {}
+    ).episodes(policy())
+    assert (episodes.fault.kind, episodes.fault.magnitude) == ("multiplicative", 0.2)
+    with pytest.raises(ConfigError, match=r"epsilon \(0\.2\) is the bound of multiplicative faults"):
+        experiment("perturbation.fault.type=bias", "perturbation.epsilon=0.2")
 
 
 def test_bank_files_are_for_their_kind_of_fault(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 """No episode of a search, of validation or of a test is one that something was trained or chosen on."""
+# ruff: noqa: ARG002 - what plays episodes is given more than their seeds
 
 from collections.abc import Sequence
 from itertools import combinations
