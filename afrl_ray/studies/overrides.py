@@ -51,14 +51,14 @@ def check_settings(
     for place, settings in _places(name, study, budget, overrides):
         for setting in (leaf for key, value in settings.items() for leaf in _leaves(key, value)):
             for other, reason in decided.items():
-                if _overlap(setting, other):
+                if _inside(setting, other):
                     raise ConfigError(f"{place} {setting} would change nothing in study {name}; {reason}")
     if isinstance(study, AttackersSettings):
         return
     assert isinstance(budget, StudyBudget)
     for override in overrides:
         for what, setting in _told_apart_by(study, budget, scale):
-            if _overlap(override, setting):
+            if _inside(override, setting) or _inside(setting, override):
                 raise ConfigError(
                     f"override {override}: {what} of study {name} sets {setting}, and what it tells apart would become "
                     "the same; write a study file of your own with the values that you want"
@@ -96,6 +96,6 @@ def _leaves(name: str, value: Any) -> Iterator[str]:
         yield name
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether two dotted names are the same, or one is inside the other."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+def _inside(name: str, other: str) -> bool:
+    """Whether the dotted `name` is `other`, or something in it."""
+    return name == other or name.startswith(f"{other}.")
