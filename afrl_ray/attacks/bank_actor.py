@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray.exceptions import GetTimeoutError, RayError
 
 from afrl_ray.attacks.bank import AttackBank
@@ -127,6 +129,8 @@ class BankSource:
     pgd: PGDSettings = field(default_factory=PGDSettings)
     critic: GradientSource | None = None
     """What pgd descends on; None: the critic that is being trained."""
+    observation_std: NDArray[np.float32] | None = None  # (O,)
+    """σ of the observations' noise; None: that of the policy that acts."""
 
     def state(self) -> CurriculumState:
         """The state that this process holds; else the trial's state now, or the last one known."""
@@ -153,4 +157,6 @@ class BankSource:
 
     def snapshot(self) -> PerturbationSnapshot:
         bank = self.client.bank
-        return PerturbationSnapshot(self.condition, self.state().q, bank.fault, bank.deltas, self.pgd, self.critic)
+        return PerturbationSnapshot(
+            self.condition, self.state().q, bank.fault, bank.deltas, self.pgd, self.critic, self.observation_std
+        )

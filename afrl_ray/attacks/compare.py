@@ -18,9 +18,9 @@ OPTIMIZERS = ("DE", "CMA", "PSO", "NGOpt", "RandomSearch")
 PLAIN = "DE without racing"
 """What an attacker is called that is differential evolution as the others play: every episode, of every candidate."""
 
-_SHORTEST_SHARE = 0.1
-"""Episodes under attack are short. Generations are planned as if they were no shorter than this share of the longest;
-the budget of steps ends a search before that."""
+_PLANNED_SHARE = 0.5
+"""How much of an episode's longest duration the optimizers plan with, some of which shift from exploring to exploiting
+as their number of candidates runs out. The budget of steps alone ends a search."""
 
 
 class Rollouts(CandidateRunner, EpisodeRunner, Protocol):
@@ -34,6 +34,7 @@ def compare_attackers(
     *,
     longest_episode: int,
     step_budget: int,
+    plain_episodes: int,
     seeds: Sequence[int],
     optimizers: Sequence[str] = (*OPTIMIZERS, PLAIN),
     measuring_episodes: int = 50,
@@ -41,29 +42,32 @@ def compare_attackers(
 ) -> pd.DataFrame:
     """For each of `optimizers` and `seeds` a search against the runner's policy, with `step_budget` environment steps.
 
+    Without racing every candidate plays `plain_episodes`, which decide how many candidates the budget is enough for.
+
     A search ends with the generation in which it used up its budget; racing then still chooses its result, and these
     steps count too. What a search believed at the end of each generation is played again over `measuring_episodes`
     whole episodes with seeds that no search has seen, the same for all: a search's own figure is that of its luckiest
     candidate. These episodes are no part of the costs.
 
     Columns: optimizer, seed, generation, environment_steps (so far), fitness (what the search believed its best to
-    be), return (what it is), delta (θ).
+    be), return (what it is), delta (θ), candidates (tried in the whole search).
 
     Raises:
         ValueError: an optimizer that nevergrad does not know.
     """
-    longest_generation = settings.population * settings.episodes * longest_episode
-    generations = math.ceil(step_budget / (_SHORTEST_SHARE * longest_generation))
     tables = []
     for done, optimizer in enumerate(optimizers):
-        own = _attacker(settings, optimizer).model_copy(update={"step_budget": step_budget, "generations": generations})
+        own = _attacker(settings, optimizer, plain_episodes)
+        generation = own.population * own.episodes * longest_episode * _PLANNED_SHARE
+        planned = math.ceil(step_budget / generation)
+        own = own.model_copy(update={"step_budget": step_budget, "generations": planned})
         results = search_attacks(runner, own, fault, seeds)
         tables += [_rows(optimizer, result) for result in results]
         if progress:
             progress.update(done + 1, optimizer)
     rows = pd.concat(tables, ignore_index=True)
     return rows.assign(**{"return": _returns(runner, fault, np.stack(rows["delta"]), measuring_episodes)})[
-        ["optimizer", "seed", "generation", "environment_steps", "fitness", "return", "delta"]
+        ["optimizer", "seed", "generation", "environment_steps", "fitness", "return", "delta", "candidates"]
     ]
 
 
@@ -83,11 +87,12 @@ def lowest_returns(comparison: pd.DataFrame, environment_steps: Sequence[int]) -
     return pd.DataFrame(rows, columns=["optimizer", "environment_steps", "mean", "se", "n"])
 
 
-def _attacker(settings: AttackSettings, optimizer: str) -> AttackSettings:
-    if optimizer != PLAIN:
+def _attacker(settings: AttackSettings, optimizer: str, plain_episodes: int) -> AttackSettings:
+    if optimizer == "DE" and settings.racing.enabled:
         return settings.model_copy(update={"optimizer": optimizer})
     racing = settings.racing.model_copy(update={"enabled": False})
-    return settings.model_copy(update={"optimizer": "DE", "racing": racing})
+    name = "DE" if optimizer == PLAIN else optimizer
+    return settings.model_copy(update={"optimizer": name, "racing": racing, "episodes": plain_episodes})
 
 
 def _rows(optimizer: str, result: AttackResult) -> pd.DataFrame:
@@ -100,6 +105,7 @@ def _rows(optimizer: str, result: AttackResult) -> pd.DataFrame:
             "environment_steps": steps,
             "fitness": fitness,
             "delta": result.best_deltas.tolist(),
+            "candidates": result.candidates,
         }
     )
 

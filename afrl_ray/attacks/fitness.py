@@ -30,6 +30,8 @@ class AttackResult:
     """(environment steps so far, fitness of the best candidate as then known) after each generation; after racing also
     the result's own."""
     best_deltas: NDArray[np.float32]  # (len(history), P), these best candidates
+    candidates: int
+    """How many were tried."""
 
 
 @dataclass
@@ -38,8 +40,10 @@ class SearchLog:
 
     seed: int
     generations: int
+    """After which the search ends, unless it has a budget of steps."""
     step_budget: int | None = None
     environment_steps: int = 0
+    candidates: int = 0
     loss: float = 0.0
     """The most that an episode played so far ended below its highest return on the way; 0 where rewards are never
     negative."""
@@ -52,13 +56,14 @@ class SearchLog:
 
     @property
     def share_done(self) -> float:
-        of_budget = self.environment_steps / self.step_budget if self.step_budget else 0.0
-        return min(1.0, max(len(self.history) / self.generations, of_budget))
+        if self.step_budget is not None:
+            return min(1.0, self.environment_steps / self.step_budget)
+        return min(1.0, len(self.history) / self.generations)
 
     @property
     def exhausted(self) -> bool:
-        """Whether the budget of environment steps is used up."""
-        return self.step_budget is not None and self.environment_steps >= self.step_budget
+        """Whether no further generation begins."""
+        return self.share_done >= 1.0
 
     def record(self, delta: NDArray[np.float32], fitness: float) -> None:
         """Close a generation whose best candidate is `delta` (P,)."""
@@ -74,6 +79,7 @@ class SearchLog:
             self.seed,
             tuple(self.history),
             np.stack(self.best_deltas),
+            self.candidates,
         )
 
     def play(self, candidates: Sequence[Candidate]) -> Play[list[CandidateEpisodes]]:

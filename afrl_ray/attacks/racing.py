@@ -31,9 +31,7 @@ def raced_evolution(optimizer: Any, settings: AttackSettings, log: SearchLog) ->
     population = _Population(optimizer, settings, log)
     yield from population.begin()
     log.record(*population.best())
-    for _generation in range(1, settings.generations):
-        if log.exhausted:
-            break
+    while not log.exhausted:
         yield from population.gather_evidence()
         yield from population.evolve()
         log.record(*population.best())
@@ -67,6 +65,7 @@ class _Population:
     def begin(self) -> Play[None]:
         candidates = [self._optimizer.ask() for _ in range(self._settings.population)]
         self.deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
+        self._log.candidates += len(candidates)
         self._rows = {candidate.uid: row for row, candidate in enumerate(candidates)}
         seeds = self._seeds[: self._racing.first_episodes]
         self.returns = yield from self._log.play_returns(self.deltas, seeds, self._racing.horizon)
@@ -89,6 +88,7 @@ class _Population:
         """One child per member; those that win take their parents' places."""
         candidates = [self._optimizer.ask() for _ in range(self._settings.population)]
         deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
+        self._log.candidates += len(candidates)
         rows = np.array([self._rows[candidate.heritage["lineage"]] for candidate in candidates])
         remainder = noise(self.returns)
         returns, wins = yield from self._challenge(deltas, self.returns[rows], remainder * np.sqrt(2))

@@ -114,6 +114,7 @@ def _search(settings: AttackSettings, fault: Fault, log: SearchLog) -> Play[Atta
 def _try_all(parameters: FiniteSet, settings: AttackSettings, log: SearchLog) -> Play[AttackResult]:
     """Every member of the set plays `settings.episodes` whole episodes: nothing is left to an optimizer."""
     returns = yield from log.play_returns(parameters.members, _fitness_seeds(settings, log))
+    log.candidates = len(parameters.members)
     fitness = returns.mean(axis=1)  # (M,)
     log.record(parameters.members[fitness.argmin()], float(fitness.min()))
     return log.result()
@@ -123,10 +124,9 @@ def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> P
     """Every candidate plays the same `settings.episodes` whole episodes."""
     seeds = _fitness_seeds(settings, log)
     best, best_delta = math.inf, np.zeros(0, np.float32)
-    for _generation in range(settings.generations):
-        if log.exhausted:
-            break
+    while not log.exhausted:
         candidates = [optimizer.ask() for _ in range(settings.population)]
+        log.candidates += len(candidates)
         deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, P)
         returns = yield from log.play_returns(deltas, seeds)
         fitness = returns.mean(axis=1)  # (population,)

@@ -38,7 +38,9 @@ def submit(arguments: argparse.Namespace) -> "Submittable":
     settings = _experiment(arguments)
     from afrl_ray.cli.submittable import Submittable
     from afrl_ray.jobs.specification import experiment_job
+    from afrl_ray.pipeline.reference_returns import check_reference_returns
 
+    check_reference_returns(settings)
     return Submittable(settings.runtime.address, lambda: run(arguments), lambda: experiment_job(settings))
 
 

@@ -61,7 +61,7 @@ def add_job_commands(subcommands: Any, add_command: _AddCommand) -> None:
 def add_study_options(parser: argparse.ArgumentParser) -> None:
     """Which cases of studies are run, and where their results go."""
     parser.add_argument("--scale", metavar="SCALE", help="smoke, small or paper, or a YAML file")
-    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="instead of the scale's robots")
+    parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="names or ids, instead of the scale's robots")
     parser.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"

@@ -11,7 +11,7 @@ from afrl_ray.config.base import Settings
 from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
-from afrl_ray.config.evaluation import EvaluationSettings
+from afrl_ray.config.evaluation import ConditionSettings, EvaluationSettings
 from afrl_ray.config.location import Location, is_uri, scratch_folder, storage_uri
 from afrl_ray.config.names import member_type, section_members
 from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings, check_condition
@@ -146,6 +146,17 @@ class ExperimentSettings(Settings):
                     f"pretrain.algorithm.{name} ({before}) is not finetune.algorithm.{name} ({after}), and fine-tuning "
                     "starts with the networks of pretraining; write the same for both"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _epsilon_bounds_something(self) -> "ExperimentSettings":
+        own, epsilon = self.perturbation.fault, self.perturbation.epsilon
+        others = [one.fault for one in self.evaluation.conditions if isinstance(one, ConditionSettings)]
+        if epsilon is not None and not any(fault.needs_epsilon for fault in (own, *others)):
+            raise ValueError(
+                f"perturbation.epsilon ({epsilon:g}) is the bound of multiplicative faults, and "
+                f"perturbation.fault.type is {own.type}; write perturbation.fault.magnitude instead"
+            )
         return self
 
     @model_validator(mode="after")

@@ -63,6 +63,11 @@ class FaultSettings(Settings):
             raise ValueError(f"type is {self.type}, {reason}")
         return self
 
+    @property
+    def needs_epsilon(self) -> bool:
+        """Whether its magnitude is ε."""
+        return self.magnitude is None and FAULTS[self.type].default is None
+
     def resolved(self, epsilon: float | None) -> "FaultSettings":
         """The same with its magnitude: its own, its kind's default, or `epsilon`.
 

@@ -85,8 +85,9 @@ class AttackSettings(Settings):
     """DE is differential evolution; any other name is looked up in nevergrad's registry."""
     population: int = Field(16, ge=4)
     generations: PositiveInt = 12
+    """How many a search has; with step_budget only how many its optimizer plans for."""
     step_budget: PositiveInt | None = None
-    """Environment steps after which a search begins no further generation; no bound when not given."""
+    """Environment steps after which a search begins no further generation, instead of after so many generations."""
     episodes: PositiveInt = 10
     """Whole episodes behind the fitness of a result, and, without racing, behind that of every candidate, with seeds
     common to all of them. A policy falls over by chance in some episodes: few of them find attacks on the seeds instead

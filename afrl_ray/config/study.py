@@ -23,7 +23,7 @@ class ArmSettings(Settings):
     """false: the pretrained policy as it is, without fine-tuning; the grid does not multiply it."""
     match_mean_q: str | None = None
     """For a linear curriculum: the arm whose mean q over the training this one gets, robot by robot and seed by seed,
-    by the choice of its q_max."""
+    as near as a q_max of at most 1 can bring it."""
 
 
 class ScoreTable(Settings):
@@ -46,6 +46,12 @@ class QCurves(Settings):
     type: Literal["q"] = "q"
     panels: str | None = None
     """A setting of the grid that the panels differ in, one value each; the lines then differ in the others."""
+
+
+class MeanQTable(Settings):
+    """q_max and mean q of every training, and whether an arm with `match_mean_q` has the mean that it should."""
+
+    type: Literal["mean_q"] = "mean_q"
 
 
 class ConvergenceTable(Settings):
@@ -79,7 +85,7 @@ class Matrix(Settings):
 
 
 ResultSettings = Annotated[
-    ScoreTable | LearningCurves | QCurves | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
+    ScoreTable | LearningCurves | QCurves | MeanQTable | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
     Field(discriminator="type"),
 ]
 
@@ -158,6 +164,9 @@ class AttackersBudget(Settings):
     """Environment steps of one search."""
     searches: PositiveInt
     """Independent searches of each optimizer against each policy."""
+    plain_episodes: PositiveInt = 3
+    """Episodes of every candidate of a search without racing: few, so that the budget is enough for many generations
+    (ours)."""
     measuring_episodes: PositiveInt = 50
     """Episodes, with seeds of no search, that what a search has found is measured on."""
     seeds: PositiveInt | None = None
@@ -200,3 +209,12 @@ class ScaleSettings(Settings):
     """The same for single robots."""
     presets: dict[str, Overrides] = Field(default_factory=dict)
     """Named sets of settings that studies and arms refer to."""
+    notes: dict[str, str] = Field(default_factory=dict)
+    """Preset -> what a reader has to know about it, in the report of every study with it."""
+
+    @model_validator(mode="after")
+    def _notes_are_about_presets(self) -> "ScaleSettings":
+        unknown = [name for name in self.notes if name not in self.presets]
+        if unknown:
+            raise ValueError(f"notes.{unknown[0]} is about no preset; there are {', '.join(self.presets) or 'none'}")
+        return self

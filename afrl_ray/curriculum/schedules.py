@@ -58,9 +58,10 @@ def mean_q(env_steps: Sequence[float], q: Sequence[float]) -> float:
 
 
 def matching_q_max(mean: float, total_evaluations: int) -> float:
-    """The q_max with which the linear schedule's q has this mean over the training, at most 1.
+    """The q_max with which the mean of the linear schedule's q over the training comes nearest to `mean`.
 
-    In the k-th of K intervals q is q_max k / K (equation 10), so that its mean is q_max (K + 1) / (2 K).
+    In the k-th of K intervals q is q_max k / K (equation 10), so that its mean is q_max (K + 1) / (2 K). q_max is a
+    probability: a mean beyond (K + 1) / (2 K), hardly more than a half, is out of reach, and gets 1.
     """
     return _clip(mean * 2 * total_evaluations / (total_evaluations + 1), 0.0, 1.0)
 

@@ -20,6 +20,11 @@ class CriticGradients:
         self._normalizer = normalizer
         self._critic = critic
 
+    @property
+    def observation_std(self) -> NDArray[np.float32]:
+        """σ (O,) of the observations in the data that it has learned from; 1 where there were none."""
+        return self._normalizer.std.cpu().numpy().copy()
+
     @torch.inference_mode()
     def at(self, observations: NDArray[np.float32]) -> Callable[[Tensor], Tensor]:
         """The gradient (n, A) as a function of actions (n, A), at `observations` (n, O)."""

@@ -33,7 +33,8 @@ class Body:
     action_low: FloatArray  # (A,)
     action_high: FloatArray  # (A,)
     observation_std: FloatArray  # (O,)
-    """As the policy's normaliser has it; 1 where the policy has not seen any data."""
+    """As the normaliser of a policy has it: the pretrained one's wherever several policies are compared; 1 where it has
+    not seen any data."""
 
     @classmethod
     def of(cls, policy: ActsInBody) -> "Body":

@@ -1,6 +1,6 @@
 """Where an env runner learns which faults to apply, without knowing who decides."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,8 @@ class PerturbationSnapshot:
     pgd: PGDSettings = field(default_factory=PGDSettings)
     critic: GradientSource | None = None
     """What pgd descends on; None: the critic that is being trained."""
+    observation_std: FloatArray | None = None  # (O,)
+    """σ of the observations' noise; None: that of the policy that acts."""
 
     def make_fault(self, body: Body, current_critic: GradientSource | None = None) -> Fault:
         """The fault in the robot `body`.
@@ -32,6 +34,8 @@ class PerturbationSnapshot:
         Raises:
             ValueError: the condition is pgd and there is no critic.
         """
+        if self.observation_std is not None:
+            body = replace(body, observation_std=self.observation_std)
         if self.condition != "pgd":
             return make_fault(self.fault, body)
         critic = self.critic or current_critic

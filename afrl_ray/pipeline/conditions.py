@@ -21,6 +21,9 @@ class EvaluatedConditions:
     banks: Mapping[FaultSettings, AttackBank]
     critic: CriticGradients | None = None
     """What pgd descends on."""
+    body: Body | None = None
+    """The robot as faults know it: with the pretrained policy's σ, so that all policies suffer the same. Each policy's
+    own where None."""
 
     def episodes(self, policy: Policy, adaptive_bank: AttackBank | None = None) -> list[ConditionEpisodes]:
         """The episodes of `policy` under each condition, and under an attack of its own where it has a bank of that.
@@ -29,7 +32,7 @@ class EvaluatedConditions:
             ValueError: a condition needs a bank or a critic that is not there, or a bank is another robot's.
         """
         settings = self.experiment.settings
-        faults = _Faults(Body.of(policy))
+        faults = _Faults(self.body or Body.of(policy))
         own = faults.get(self.experiment.fault)
         plan = EvaluationPlan(settings.seed, "test", settings.evaluation.episodes, own)
         episodes = [self._under(condition, plan, faults) for condition in settings.evaluation.conditions]

@@ -12,6 +12,7 @@ from afrl_ray.evaluation.plots import learning_curves, save_figure
 from afrl_ray.evaluation.statistics import Estimate, Summary, summarise
 from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
 from afrl_ray.networks import Policy, load_policy_file
+from afrl_ray.perturbations import Body
 from afrl_ray.pipeline.artifacts import Stage, read_json
 from afrl_ray.pipeline.attack import evaluation_banks, make_bank
 from afrl_ray.pipeline.cluster import connect
@@ -46,7 +47,8 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
     attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
     adaptive_banks = _adaptive_banks(experiment, attacked, stage) if settings.evaluation.adaptive_attack else {}
-    conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain))
+    body = Body.of(policies[OFFLINE])
+    conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain), body)
     with experiment.tracker.child_run("evaluation") as run:
         scores = measure(policies, conditions, adaptive_banks)
         summary = write_results(scores, stage.directory)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings
+from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.pipeline.artifacts import Stage, content_key
 from afrl_ray.pipeline.mirror import Mirror
@@ -66,8 +66,7 @@ class Experiment:
         Raises:
             ValueError: it is ε, which is not known.
         """
-        needs_epsilon = fault.magnitude is None and FAULTS[fault.type].default is None
-        return fault.resolved(self.epsilon if needs_epsilon else None)
+        return fault.resolved(self.epsilon if fault.needs_epsilon else None)
 
     @cached_property
     def tracker(self) -> ExperimentTracker:

@@ -15,6 +15,7 @@ from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
 from afrl_ray.pipeline.preflight import preflight
 from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import say
+from afrl_ray.pipeline.reference_returns import check_reference_returns
 from afrl_ray.pipeline.remote import pretrain_remotely
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
@@ -46,9 +47,12 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     """Run the stages up to `until`; finished ones are kept, an interrupted one goes on from its last checkpoint.
 
     Raises:
+        ConfigError: fine-tuning would need reference returns that the environment has not.
         ValueError: the settings reserve what can never be had, or name an optimizer, an environment or a fault that
             there is not; the output is not on storage that all nodes of the cluster see, or cannot be written to.
     """
+    if until in ("finetune", "evaluation"):
+        check_reference_returns(settings)
     output = settings.output_uri or settings.output_directory
     settings = settings.model_copy(update={"output": output})  # the same one for every process
     configure_logs(settings.runtime.log_format)

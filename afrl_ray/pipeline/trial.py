@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             initial_state(self._settings.curriculum),
             perturbation.pgd,
             inputs.critic if perturbation.pgd.critic == "pretrained" else None,
+            inputs.critic.observation_std,
         )
         config = trial_algorithm_config(self._settings, self._source).training(replay_log=self._replay_log())
         algorithm = config.build_algo()
@@ -131,7 +132,8 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         Under pgd, and on the pretrained critic, only where the training needs it.
         """
         policy, perturbation = self._training.algorithm.evaluation_policy(), self._settings.perturbation
-        bank, body = self._inputs.validation_bank, Body.of(policy)
+        bank = self._inputs.validation_bank
+        body = replace(Body.of(policy), observation_std=self._inputs.critic.observation_std)
         fault = make_fault(bank.fault, body)
         plan = EvaluationPlan(self._settings.seed, "validation", self._settings.finetune.validation_episodes, fault)
         episodes = [plan.under(condition, bank=bank.members(fault)) for condition in CONDITIONS]

@@ -55,24 +55,35 @@ def write_comparison(
             for name, own in lowest.groupby("optimizer", sort=False)
         }
         panels.append(LinePanel(str(robot), "Environment steps", "Lowest return found", bands, steps=True))
-        tables.append(lowest[lowest["environment_steps"] == steps[-1]].assign(robot=robot))
+        found = lowest[lowest["environment_steps"] == steps[-1]]
+        tables.append(found.join(_spent(part), on="optimizer").assign(robot=robot))
     figure = draw_panels([panels], _TITLE)
     for suffix in ("png", "svg"):
         save_figure(figure, directory / f"attackers.{suffix}")
     with replacing(directory / "comparison.csv") as temporary:
         rows.drop(columns="delta").to_csv(temporary, index=False)
     table = _table(pd.concat(tables, ignore_index=True))
-    title = f"Lowest return found with {budget.step_budget:,} environment steps, mean ± standard error over searches"
+    title = (
+        f"Lowest return found within {budget.step_budget:,} environment steps, mean ± standard error over searches; "
+        "all steps until the search's end, its last generation and choice included, and all candidates it tried"
+    )
     for name, text in (("table.md", markdown(table, 2)), ("table.tex", latex(table, f"{study.title}. {title}.", 2))):
         with replacing(directory / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [Section(title, markdown(table, 2)), Section(_TITLE, f"![{_TITLE}](attackers.png)\n")]
 
 
+def _spent(rows: pd.DataFrame) -> pd.DataFrame:
+    """Environment steps and candidates of each optimizer's searches, in the mean."""
+    ends = rows.groupby(["optimizer", "run", "seed"], sort=False)[["environment_steps", "candidates"]].max()
+    return ends.groupby("optimizer", sort=False).mean().rename(columns={"environment_steps": "spent"})
+
+
 def _table(lowest: pd.DataFrame) -> pd.DataFrame:
     returns = [with_error(row.mean, row.se) for row in lowest[["mean", "se"]].itertuples(index=False)]
     columns = {"robot": lowest["robot"], "optimizer": lowest["optimizer"], "return": returns, "searches": lowest["n"]}
-    return pd.DataFrame(columns)
+    counts = {"steps spent": lowest["spent"], "candidates": lowest["candidates"]}
+    return pd.DataFrame({**columns, **{name: [f"{value:,.0f}" for value in part] for name, part in counts.items()}})
 
 
 def _stage(foundation: Foundation, study: AttackersSettings, budget: AttackersBudget) -> Stage:
@@ -85,6 +96,7 @@ def _stage(foundation: Foundation, study: AttackersSettings, budget: AttackersBu
         optimizers=list(study.optimizers),
         step_budget=budget.step_budget,
         searches=budget.searches,
+        plain_episodes=budget.plain_episodes,
         measuring_episodes=budget.measuring_episodes,
     )
 
@@ -102,6 +114,7 @@ def _compare(foundation: Foundation, study: AttackersSettings, budget: Attackers
             settings.attack,
             longest_episode=settings.environment.max_episode_steps,
             step_budget=budget.step_budget,
+            plain_episodes=budget.plain_episodes,
             seeds=seeds,
             optimizers=study.optimizers,
             measuring_episodes=budget.measuring_episodes,

@@ -1,5 +1,6 @@
 """What a study's cases left in the store, as two tables."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ class Findings:
     column for each setting of the grid."""
     curves: pd.DataFrame
     """Validation scores and q of every evaluation: arm, robot, seed, env_steps, q, normal, random, adversarial, mean,
-    and a column for each setting of the grid; empty where nothing was trained."""
+    q_max (NaN where q is not linear), match (the arm whose mean q it was given, or nothing) and a column for each
+    setting of the grid; empty where nothing was trained."""
 
 
 def foundation_of(case: Case, store: Path) -> Foundation:
@@ -75,8 +77,10 @@ def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Finding
             rows = scores_of(subject, study.conditions)
             scores.append(rows.assign(policy=kind, step=step, **labels))
         if case.trained:
-            rows = pd.DataFrame(run_of(case, store).curve())
-            curves.append(rows.assign(seed=case.seed, **labels))
+            run = run_of(case, store)
+            q_max = getattr(run.settings.curriculum, "q_max", math.nan)
+            match = case.match.arm if case.match else ""
+            curves.append(pd.DataFrame(run.curve()).assign(seed=case.seed, q_max=q_max, match=match, **labels))
     return Findings(
         pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
     )

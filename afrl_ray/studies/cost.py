@@ -1,15 +1,20 @@
 """What studies cost before anything is started: environment steps, updates, and hours at given speeds."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from afrl_ray.config import ExperimentSettings, LinearCurriculum
+from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
+from afrl_ray.envs.robots import find_robot
 from afrl_ray.studies.expand import Case, Plan, expand
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""
+
+_MOST_JOINTS = 8
+"""Of any robot, the ant's: for how many choices of dead joints there can be."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +107,21 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
     """Banks, fine-tuning and tests; a test of the same policy under the same conditions is done once."""
     settings, limit = case.settings, case.settings.environment.max_episode_steps
     dump = settings.model_dump_json
-    attack = pretrained + dump(include={"attack", "perturbation"}, exclude={"perturbation": {"condition", "pgd"}})
-    yield attack, Work(case.robot, _attack_steps(settings))
-    policy, reads = attack, (0,)
+    banks, own = settings.attack, _resolved(settings, settings.perturbation.fault)
+    foundation = pretrained + dump(include={"attack"})
+    searches = banks.training_bank + banks.validation_bank + banks.evaluation_bank
+    yield (foundation, own), Work(case.robot, searches * _search_steps(settings, own))
+    for fault in _attacked_elsewhere(settings, own):
+        yield (foundation, fault), Work(case.robot, banks.evaluation_bank * _search_steps(settings, fault))
+    policy, reads = f"{foundation}{own!r}", (0,)
     if case.trained:
         finetune, reads = settings.finetune, case.reads
         length = {} if isinstance(settings.curriculum, LinearCurriculum) else {"finetune": {"steps"}}
         policy += dump(include={"finetune", "perturbation", "curriculum"}, exclude=length)
         policy += case.match.settings.model_dump_json() if case.match else ""
         evaluations = case.steps // finetune.evaluation_interval + 1
-        validation = 3 * evaluations * finetune.validation_episodes * limit
+        conditions = 4 if settings.perturbation.condition == "pgd" else 3  # who trains under pgd is validated under it
+        validation = conditions * evaluations * finetune.validation_episodes * limit
         yield policy, Work(case.robot, case.steps + validation, case.steps, finetune.algorithm.type, is_run=True)
     policies = 2 if case.trained else 1  # the one at the end, and the one chosen by validation
     for step, condition in itertools.product(reads, settings.evaluation.conditions):
@@ -119,14 +129,42 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
 
 
 def _comparison(case: Case, study: AttackersSettings, budget: AttackersBudget) -> Work:
-    searches = len(study.optimizers) * budget.searches
-    measured = searches * case.settings.attack.generations * budget.measuring_episodes
-    return Work(case.robot, searches * budget.step_budget + measured * case.settings.environment.max_episode_steps)
+    """Whole generations until the budget is used up, and the best of each on the measuring episodes."""
+    attack, limit = case.settings.attack, case.settings.environment.max_episode_steps
+    steps = 0
+    for optimizer in study.optimizers:
+        raced = attack.racing.enabled and optimizer == "DE"
+        generation = attack.population * (attack.episodes * RACED_SHARE if raced else budget.plain_episodes) * limit
+        generations = math.ceil(budget.step_budget / generation)
+        steps += budget.searches * round(generations * (generation + budget.measuring_episodes * limit))
+    return Work(case.robot, steps)
 
 
-def _attack_steps(settings: ExperimentSettings) -> int:
-    attack = settings.attack
-    searches = attack.training_bank + attack.validation_bank + attack.evaluation_bank
-    episodes = searches * attack.population * attack.generations * attack.episodes
+def _search_steps(settings: ExperimentSettings, fault: FaultSettings) -> int:
+    """Of one search for `fault`."""
+    attack, limit = settings.attack, settings.environment.max_episode_steps
+    assert fault.magnitude is not None
+    finite = {"delay": int(fault.magnitude), "dead_joint": math.comb(_MOST_JOINTS, int(fault.magnitude))}
+    if fault.type in finite:  # every one is tried
+        return finite[fault.type] * attack.episodes * limit
+    if attack.step_budget is not None:
+        return attack.step_budget
     raced = attack.racing.enabled and attack.optimizer == "DE"
-    return round(episodes * settings.environment.max_episode_steps * (RACED_SHARE if raced else 1.0))
+    episodes = attack.population * attack.generations * attack.episodes
+    return round(episodes * limit * (RACED_SHARE if raced else 1.0))
+
+
+def _attacked_elsewhere(settings: ExperimentSettings, own: FaultSettings) -> list[FaultSettings]:
+    """The faults but the experiment's own that adversarial conditions of the test need a bank for, each once."""
+    faults = [
+        _resolved(settings, one.fault)
+        for one in settings.evaluation.conditions
+        if isinstance(one, ConditionSettings) and one.condition == "adversarial"
+    ]
+    return [fault for fault in dict.fromkeys(faults) if fault != own]
+
+
+def _resolved(settings: ExperimentSettings, fault: FaultSettings) -> FaultSettings:
+    robot = find_robot(settings.environment.id)
+    assert robot is not None
+    return fault.resolved(settings.perturbation.epsilon or robot.epsilon)

@@ -18,7 +18,8 @@ from afrl_ray.config.study import (
     StudySettings,
 )
 from afrl_ray.envs import robots
-from afrl_ray.envs.robots import Robot, find_robot
+from afrl_ray.envs.robots import find_robot, resolve_environment
+from afrl_ray.studies.overrides import check_settings
 
 PRETRAINED = "pretrained"
 """The only arm of a study that trains nothing more."""
@@ -35,11 +36,11 @@ class Plan:
     output: Path
     """Folder of all studies' stages and results."""
     robots: tuple[str, ...] = ()
-    """Instead of the study's or the scale's."""
+    """Names or Gymnasium ids, instead of the study's or the scale's."""
     seeds: int | None = None
     """Instead of the study's or the scale's."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Dotted settings that go before everything else."""
+    """Dotted settings that go before all that arms share; what arms differ in they cannot change."""
 
     @property
     def budget(self) -> StudyBudget | AttackersBudget:
@@ -60,6 +61,7 @@ class Case:
     arm: str
     """What tables and figures call it; with the grid's values, where there are any."""
     robot: str
+    """As `robot_label` has it."""
     seed: int
     settings: ExperimentSettings
     varied: Mapping[str, Any] = field(default_factory=dict)
@@ -82,20 +84,33 @@ def expand(plan: Plan) -> list[Case]:
     """All cases, seed by seed, so that whatever is finished when time runs out is comparable.
 
     Raises:
-        ConfigError: an arm's settings do not fit, or a robot is unknown; one line for each mistake.
+        ConfigError: an arm's settings do not fit, nothing would come of a setting, or a robot is unknown; one line for
+            each mistake.
     """
     budget = plan.budget
-    chosen = [_robot(name) for name in plan.robots or budget.robots or plan.scale.robots]
+    check_settings(plan.name, plan.study, budget, plan.scale, plan.overrides)
+    names = plan.robots or budget.robots or plan.scale.robots
+    chosen = list(dict.fromkeys(robot_label(name) for name in names))
     seeds = range(plan.seeds or budget.seeds or plan.scale.seeds)
     pairs = list(itertools.product(seeds, chosen))
     match plan.study, budget:
         case StudySettings() as study, StudyBudget() as size:
             return [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
         case AttackersSettings(), _:
-            return [
-                Case(PRETRAINED, robot.name, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs
-            ]
+            return [Case(PRETRAINED, robot, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs]
     raise TypeError(f"not a study: {plan.study!r}")
+
+
+def robot_label(name: str) -> str:
+    """What stages, tables and folders call the robot `name`: its short name, or its id where that is not the default.
+
+    Raises:
+        ConfigError: there is no such robot.
+    """
+    robot = find_robot(name)
+    if robot is None:
+        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in robots.ROBOTS)}")
+    return name if name in robot.environment_ids[1:] else robot.name
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class _Training:
     plan: Plan
     study: StudySettings
     budget: StudyBudget
-    robot: Robot
+    robot: str
     seed: int
 
     def cases(self) -> list[Case]:
@@ -140,9 +155,7 @@ class _Training:
         )
         self._check(name, arm, settings)
         reads = (*sorted(set(self.budget.read_at)), steps)
-        return Case(
-            _label(name, varied), self.robot.name, self.seed, settings, varied, arm.trained, reads, interval, match
-        )
+        return Case(_label(name, varied), self.robot, self.seed, settings, varied, arm.trained, reads, interval, match)
 
     def _check(self, name: str, arm: ArmSettings, settings: ExperimentSettings) -> None:
         """What the settings alone cannot know."""
@@ -165,14 +178,15 @@ class _Training:
 
 def _settings(
     plan: Plan,
-    robot: Robot,
+    label: str,
     seed: int,
     arm: str,
     *layers: Mapping[str, Any],
     last: Mapping[str, Any] | None = None,
 ) -> ExperimentSettings:
     """Those of the scale, the robot, the study, then `layers`, then what the command says, then `last`."""
-    settings = ExperimentSettings()
+    settings, robot = ExperimentSettings(), find_robot(label)
+    assert robot is not None
     every = [
         plan.scale.settings,
         plan.scale.robot_settings.get(robot.name, {}),
@@ -181,7 +195,7 @@ def _settings(
         *layers,
         plan.overrides,
         {
-            "environment.id": robot.environment_ids[0],
+            "environment.id": resolve_environment(label),
             "seed": seed,
             "name": "studies",
             "output": str(plan.output),
@@ -193,7 +207,7 @@ def _settings(
             settings = with_settings(settings, _for_robot(layer, robot.name)) if layer else settings
     except ConfigError as error:
         raise ConfigError(
-            "\n".join(f"study {plan.name}, arm {arm}, {robot.name}: {line}" for line in str(error).splitlines())
+            "\n".join(f"study {plan.name}, arm {arm}, {label}: {line}" for line in str(error).splitlines())
         ) from error
     return settings
 
@@ -220,10 +234,3 @@ def _combinations(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]
 def _label(arm: str, varied: Mapping[str, Any]) -> str:
     values = [f"{setting.rpartition('.')[2]}={value}" for setting, value in varied.items()]
     return ", ".join([arm, *values])
-
-
-def _robot(name: str) -> Robot:
-    robot = find_robot(name)
-    if robot is None:
-        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in robots.ROBOTS)}")
-    return robot

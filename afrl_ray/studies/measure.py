@@ -10,6 +10,7 @@ from afrl_ray.config import ConditionSettings, with_settings
 from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.evaluation.tables import read_scores, write_scores
 from afrl_ray.networks import Policy
+from afrl_ray.perturbations import Body
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import evaluation_banks
 from afrl_ray.pipeline.cluster import connect
@@ -42,8 +43,11 @@ class Subject:
             "fault": fault.model_dump(mode="json"),
             "episodes": self.episodes,
         }
+        if fault.type == "observation_noise":
+            details["sigma"] = "pretrained"  # not the policy's own, as it once was
         if choice == "pgd":
-            details["pgd"] = experiment.settings.perturbation.pgd.model_dump(mode="json")
+            pgd = experiment.settings.perturbation.pgd.model_dump(mode="json")
+            details["pgd"] = {**pgd, "critic": "pretrained"}  # whichever the training had
         inputs = {"policy": self.policy.fingerprint(), "attack": self.foundation.key}
         return experiment.stage("scores", (), inputs, **details)
 
@@ -91,6 +95,7 @@ def _measure_group(subjects: Sequence[Subject], conditions: tuple[EvaluatedCondi
         experiment,
         evaluation_banks(experiment, foundation.pretrain),
         offline_critic(foundation.pretrain) if needs_critic else None,
+        Body.of(foundation.policy()),
     )
     policies: Mapping[str, Policy] = {subject.label: subject.policy for subject in subjects}
     scores = measure(policies, evaluated, {})

@@ -17,9 +17,10 @@ from afrl_ray.pipeline.artifacts import git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.shared_storage import require_shared
+from afrl_ray.studies.arms import arms_section
 from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
-from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.expand import Case, Plan, expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.measure import measure_all
@@ -89,8 +90,8 @@ def stage_store(output: Path) -> Path:
 
 
 def results_directory(plan: Plan) -> Path:
-    """Where the study's results are: its own folder, with the robots' names where they were chosen."""
-    name = "-".join([short_name(plan.name), *plan.robots])
+    """Where the study's results are: its own folder, with the robots' labels where they were chosen."""
+    name = "-".join([short_name(plan.name), *dict.fromkeys(map(robot_label, plan.robots))])
     return plan.output / short_name(plan.scale_name) / name
 
 
@@ -133,7 +134,7 @@ def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequ
     }
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, None)]
-    for section in sections:
+    for section in (*arms_section(plan), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]
     with replacing(directory / REPORT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from afrl_ray.config import study as kinds
+from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.evaluation.convergence import final_score, steps_to_converge
 from afrl_ray.evaluation.run_statistics import Interval
 from afrl_ray.evaluation.study_tables import (
@@ -16,6 +17,9 @@ from afrl_ray.evaluation.study_tables import (
     with_interval,
 )
 from afrl_ray.studies.sheet import Section, Sheet
+
+MATCHED_WITHIN = 0.01
+"""How far from the other arm's mean q one may be that was matched to it."""
 
 
 def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
@@ -97,6 +101,43 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
     sheet.write_text("convergence.tex", latex(table, f"{sheet.study.title}. {title}.", left))
     sheet.write_text("convergence.md", markdown(table, left))
     return [Section(title, markdown(table, left))]
+
+
+def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
+    """Every training's; marked where it is further than `MATCHED_WITHIN` from what it was to be matched to."""
+    runs = dict(iter(sheet.findings.curves.groupby(["robot", "seed", "arm"], sort=False)))
+    means = {key: mean_q(run["env_steps"].tolist(), run["q"].tolist()) for key, run in runs.items()}
+    cells = pd.DataFrame(
+        [
+            {"robot": robot, "seed": seed, "arm": arm, "q_max": run["q_max"].iloc[0], "mean_q": means[robot, seed, arm]}
+            | {"wanted": means.get((robot, seed, run["match"].iloc[0]), np.nan)}
+            for (robot, seed, arm), run in runs.items()
+        ]
+    )
+    sheet.write_table("mean_q", cells)
+    missed = (cells["mean_q"] - cells["wanted"]).abs() > MATCHED_WITHIN
+    table = cells[["robot", "arm", "seed"]].assign(
+        q_max=[_number(value) for value in cells["q_max"]],
+        **{"mean q": [_number(value) for value in cells["mean_q"]]},
+        **{
+            "to match": [_number(value) + " (missed)" * bad for value, bad in zip(cells["wanted"], missed, strict=True)]
+        },
+    )
+    if cells["robot"].nunique() == 1:
+        table = table.drop(columns="robot")
+    title = f"Mean q over each training; missed where it differs by more than {MATCHED_WITHIN:g} from what it should be"
+    text = markdown(table, table.shape[1] - 4)
+    if missed.any():
+        text += (
+            "\nA missed run had another share of perturbed episodes than the run that it is compared with: "
+            "with q_max = 1 a linear q has a mean of hardly more than 0.5.\n"
+        )
+    sheet.write_text("mean_q.md", text)
+    return [Section(title, text)]
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def _steps(values: pd.Series) -> str:

@@ -48,11 +48,21 @@ def test_all_have_the_same_budget_and_are_measured_on_the_same_fresh_episodes() 
         settings,
         longest_episode=LENGTH,
         step_budget=20_000,
+        plain_episodes=4,
         seeds=(1, 2),
         optimizers=optimizers,
         measuring_episodes=30,
     )
-    assert list(table) == ["optimizer", "seed", "generation", "environment_steps", "fitness", "return", "delta"]
+    assert list(table) == [
+        "optimizer",
+        "seed",
+        "generation",
+        "environment_steps",
+        "fitness",
+        "return",
+        "delta",
+        "candidates",
+    ]
     assert list(table["optimizer"].unique()) == list(optimizers)
     ends = table.groupby(["optimizer", "seed"])["environment_steps"].max()
     assert len(ends) == 8
@@ -66,6 +76,41 @@ def test_all_have_the_same_budget_and_are_measured_on_the_same_fresh_episodes() 
     np.testing.assert_allclose(table["return"], true + luck)
     different = len(np.unique(np.stack(table["delta"]).astype(np.float32), axis=0))
     assert runner.played == 30 * different  # what stays the best is not played again
+
+
+class Falling(Bowl):
+    """The same in 20 of at most 100 steps, and a candidate that is beaten is stopped after its first ten."""
+
+    def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
+        outcomes = []
+        for candidate, whole in zip(candidates, super().play(candidates, fault), strict=True):
+            stopped = bool((whole.returns / 2).sum() > candidate.limit)
+            returns = whole.returns / 2 if stopped else whole.returns
+            outcomes.append(CandidateEpisodes(returns, np.full(len(returns), 10 if stopped else 20), stopped, 0.0))
+        return outcomes
+
+
+def test_the_budget_alone_ends_a_search_however_short_its_episodes_are() -> None:
+    table = compare_attackers(
+        Falling(),
+        FAULT,
+        AttackSettings(population=8, episodes=10),
+        longest_episode=LENGTH,
+        step_budget=20_000,
+        plain_episodes=3,
+        seeds=(1, 2),
+        optimizers=("DE", PLAIN, "RandomSearch"),
+        measuring_episodes=2,
+    )
+    searches = table.groupby(["optimizer", "seed"])[["environment_steps", "candidates"]].max()
+    ends = searches.groupby("optimizer").agg(["min", "max"])
+    assert ends["environment_steps"]["min"].ge(20_000).all()
+    # a generation without racing is 8 candidates with 3 episodes of 20 steps, 480 in all: 42 of them
+    for plain in (PLAIN, "RandomSearch"):
+        assert list(ends.loc[plain]) == [42 * 480, 42 * 480, 42 * 8, 42 * 8]
+    assert ends["candidates"]["min"]["DE"] > 42 * 8
+    # the choice among the population is at most 8 candidates with 10 episodes
+    assert ends["environment_steps"]["max"]["DE"] < 20_000 + 8 * 10 * 20 + 2 * 8 * 10 * 20
 
 
 def _measuring_seeds() -> list[int]:
@@ -96,6 +141,7 @@ def test_a_real_policy_is_attacked_by_each() -> None:
         AttackSettings(population=6, episodes=2),
         longest_episode=50,
         step_budget=800,
+        plain_episodes=2,
         seeds=[1],
         optimizers=["DE", "CMA", "RandomSearch"],
         measuring_episodes=5,

@@ -31,12 +31,12 @@ def plans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 
 def test_studies_are_planned_as_the_command_says(plans: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "table2 fig5 --scale small --robot halfcheetah ant --seeds 1 --output here finetune.num_envs=2"
-    assert main(["reproduce", *arguments.split(), "seed=5"]) == 0
+    assert main(["reproduce", *arguments.split(), "data.transitions=50"]) == 0
     table2, fig5 = plans
     assert (table2.name, fig5.name) == ("table2", "fig5")
     assert (table2.scale_name, table2.robots, table2.seeds) == ("small", ("halfcheetah", "ant"), 1)
     assert table2.output == Path("here").absolute()
-    assert table2.overrides == {"finetune.num_envs": 2, "seed": 5}
+    assert table2.overrides == {"finetune.num_envs": 2, "data.transitions": 50}
     assert capsys.readouterr().out == "# Report\n# Report\n"
 
 
@@ -62,6 +62,10 @@ def test_all_studies(plans: list[Any]) -> None:
         ("table1 --scale smoke --robot horse", "horse is no robot; write one of hopper"),
         ("table1 --scale smoke finetune.stepz=1", "finetune.stepz is not a setting; did you mean finetune.steps?"),
         ("seed=1 --scale smoke", "name a study, or list"),
+        ("table1 --scale smoke seed=1", "override seed would change nothing in study table1; each run has its own; "),
+        ("fig9 --scale small finetune.offline_ratio=0.3", "the grid of study fig9 sets finetune.offline_ratio"),
+        ("table1 --scale small perturbation.condition=random", "arm fine-tuned (normal) of study table1 sets"),
+        ("attackers --scale smoke attack.optimizer=CMA", "write optimizers in a study file of your own"),
     ],
 )
 def test_mistakes_are_one_line(

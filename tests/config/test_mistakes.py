@@ -221,6 +221,11 @@ FILE_MISTAKES = {
         "perturbation: {fault: {type: delay, magnitude: 0.5}}\n",
         "x.yaml: perturbation.fault: type is delay, magnitude is 0.5; write a whole number",
     ),
+    "a bound of nothing": (
+        "perturbation: {epsilon: 0.3, fault: {type: bias}}\n",
+        "x.yaml: perturbation.epsilon (0.3) is the bound of multiplicative faults, and perturbation.fault.type is "
+        "bias; write perturbation.fault.magnitude instead",
+    ),
     "two bounds": (
         "perturbation: {epsilon: 0.3, fault: {magnitude: 0.5}}\n",
         "x.yaml: perturbation: epsilon (0.3) and fault.magnitude (0.5) are the same bound; keep one of them",

@@ -143,3 +143,5 @@ def test_the_matching_linear_schedule_has_the_mean_it_was_made_for() -> None:
 
 def test_a_mean_that_no_schedule_reaches_gets_the_largest_q_max() -> None:
     assert matching_q_max(0.9, 30) == 1.0
+    qs = q_sequence(LinearCurriculum(q_max=1.0), [0.0] * 30)
+    assert mean_q(list(range(31)), qs) == pytest.approx(31 / 60)  # 0.517

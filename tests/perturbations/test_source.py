@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,15 @@ def test_a_snapshot_draws_by_its_own_values() -> None:
     fault = Multiplicative(0.2, BODY)
     expected = draw_parameters("random", 100, fault, q=0.5, bank=None, generator=np.random.default_rng(0))
     np.testing.assert_array_equal(SNAPSHOT.draw(100, SNAPSHOT.make_fault(BODY), np.random.default_rng(0)), expected)
+
+
+def test_the_noise_of_observations_may_be_that_of_another_policy() -> None:
+    snapshot = PerturbationSnapshot("random", 1.0, FaultSettings(type="observation_noise", magnitude=0.1), None)
+    np.testing.assert_array_equal(snapshot.make_fault(BODY).body.observation_std, np.ones(11))
+    std = np.full(11, 0.2, np.float32)
+    body = replace(snapshot, observation_std=std).make_fault(BODY).body
+    np.testing.assert_array_equal(body.observation_std, std)
+    np.testing.assert_array_equal(body.action_low, BODY.action_low)
 
 
 def test_a_constant_source_answers_the_same_after_a_journey() -> None:

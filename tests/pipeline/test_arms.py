@@ -33,6 +33,7 @@ SETTINGS = {
 IQL_TO_SAC = {"pretrain.algorithm.type": "iql", "finetune.algorithm.type": "sac"}
 IQL_PARTS = {"policy_kind": "gaussian", "state_value": True}
 MEAN = np.linspace(-1, 1, 11, dtype=np.float32)
+STD = np.linspace(0.5, 1, 11, dtype=np.float32)
 
 
 def pretrained_module(**parts: Any) -> ActorCriticModule:
@@ -42,7 +43,7 @@ def pretrained_module(**parts: Any) -> ActorCriticModule:
         action_space=Box(-1.0, 1.0, (3,), np.float32),
         model_config={"hidden_sizes": (8, 8), "num_critics": 2, "policy_average": False, **parts},
     )
-    module.policy.normalizer.set_statistics(MEAN, np.ones(11))
+    module.policy.normalizer.set_statistics(MEAN, STD)
     return module
 
 
@@ -113,12 +114,14 @@ def test_an_arm_from_scratch_has_nothing_of_the_offline_phase_and_begins_at_rand
     module = pretrained_module()
     with running_trial(module, {"finetune.start": "scratch", "finetune.algorithm.type": algorithm}) as trial:
         policy = trial._training.algorithm.evaluation_policy()
+        noise = trial._source.snapshot().observation_std
         results = [trial.step(), trial.step()]
         actions = stored_actions(trial)
         updates = trial._training.algorithm.learner_group._learner._num_updates
     assert policy.fingerprint() != module.policy.fingerprint()
     assert (policy.normalizer.mean == 0).all()
     assert (policy.normalizer.std == 1).all()
+    np.testing.assert_array_equal(noise, STD)  # what it suffers is that of the pretrained policy all the same
     assert results[0]["env_steps"] == 0
     assert results[0]["score_mean"] < 5  # an untrained policy's
     assert len(actions) == STEPS

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from afrl_ray.attacks import AttackBank, BankMismatchError
-from afrl_ray.config import FaultSettings, load_experiment
+from afrl_ray.config import ConfigError, FaultSettings, load_experiment
 from afrl_ray.networks import Critic, CriticGradients, Policy
-from afrl_ray.perturbations import StepwisePGD
+from afrl_ray.perturbations import Body, StepwisePGD
 from afrl_ray.pipeline.attack import adversarial_faults, attack_stage
 from afrl_ray.pipeline.conditions import ADAPTIVE, EvaluatedConditions
 from afrl_ray.pipeline.experiment import Experiment
@@ -62,6 +62,19 @@ def test_every_condition_has_its_fault_and_the_parameters_that_it_chooses() -> N
     assert by_name["biased"].fault is by_name["worst bias"].fault
 
 
+def test_all_policies_see_the_same_noise_where_the_pretrained_one_is_known() -> None:
+    """Policies that were trained from scratch have no statistics of their own."""
+    noisy = experiment("evaluation.conditions=[{name: noise, fault: {type: observation_noise}}]")
+    pretrained, scratch = policy(), policy()
+    pretrained.normalizer.set_statistics(np.zeros(11), np.full(11, 0.2))
+    known = EvaluatedConditions(noisy, {}, body=Body.of(pretrained))
+    for one in (pretrained, scratch):
+        (episodes,) = known.episodes(one)
+        np.testing.assert_array_equal(episodes.fault.body.observation_std, np.full(11, 0.2, np.float32))
+    (own,) = EvaluatedConditions(noisy, {}).episodes(scratch)
+    np.testing.assert_array_equal(own.fault.body.observation_std, np.ones(11))
+
+
 def test_what_is_missing_or_does_not_fit_is_named() -> None:
     cases: list[tuple[dict[FaultSettings, AttackBank], Any, type[Exception], str]] = [
         ({}, critic(), ValueError, "condition adversarial needs an attack bank for multiplicative 0.3"),
@@ -99,3 +112,13 @@ def test_the_magnitude_is_the_faults_own_then_epsilon_then_the_robots() -> None:
     assert experiment("perturbation.fault={type: delay}", "environment.id=Somebody-v0").fault.magnitude == 3
     with pytest.raises(ValueError, match=r"Somebody-v0 has no default bound; set perturbation\.epsilon"):
         _ = experiment("environment.id=Somebody-v0").fault
+
+
+def test_epsilon_may_be_that_of_a_condition_alone() -> None:
+    weak = "evaluation.conditions=[{name: weak, fault: {type: multiplicative}}]"
+    (episodes,) = EvaluatedConditions(
+        experiment("perturbation.fault.type=bias", "perturbation.epsilon=0.2", weak), {}
+    ).episodes(policy())
+    assert (episodes.fault.kind, episodes.fault.magnitude) == ("multiplicative", 0.2)
+    with pytest.raises(ConfigError, match=r"epsilon \(0\.2\) is the bound of multiplicative faults"):
+        experiment("perturbation.fault.type=bias", "perturbation.epsilon=0.2")

@@ -74,6 +74,29 @@ def test_hours_are_those_of_all_cores_together(make_plan: MakePlan) -> None:
     assert hours(works, speeds, cores=2) == pytest.approx((env_steps / 100 + 1000 / 10 + 400 / 5) / 2 / 3600)
 
 
+def test_who_trains_under_pgd_is_validated_under_it(make_plan: MakePlan) -> None:
+    arms = {"arms": {"pgd": {"settings": {"perturbation.condition": "pgd"}}}}
+    found = cost_of(make_plan(arms, {"settings": SETTINGS}, seeds=1))
+    # 5 evaluations of 2 episodes of 10 under one more condition
+    assert found == Cost(1, 400, 1000, FOUNDATION + TUNED + 100)
+
+
+def test_other_faults_need_banks_of_their_own(make_plan: MakePlan) -> None:
+    conditions = [
+        "normal",
+        {"name": "own", "fault": {"type": "multiplicative"}, "condition": "adversarial"},
+        {"name": "bias", "fault": {"type": "bias"}, "condition": "adversarial"},
+        {"name": "bias again", "fault": {"type": "bias", "magnitude": 0.3}, "condition": "adversarial"},
+        {"name": "late", "fault": {"type": "delay"}, "condition": "adversarial"},
+        {"name": "noise", "fault": {"type": "action_noise"}, "condition": "random"},
+    ]
+    plan = make_plan(
+        {"arms": {"offline": {"trained": False}}, "conditions": conditions}, {"settings": SETTINGS}, seeds=1
+    )
+    # one search of 4 × 3 candidates for the bias, one that tries three delays; each candidate plays 2 episodes of 10
+    assert cost_of(plan).other_steps == FOUNDATION + 240 + 3 * 2 * 10 + 6 * 7 * 10
+
+
 def test_attackers_need_a_pretrained_policy_and_their_budgets(make_plan: MakePlan) -> None:
     study = {
         "type": "attackers",
@@ -83,6 +106,11 @@ def test_attackers_need_a_pretrained_policy_and_their_budgets(make_plan: MakePla
     }
     plan = make_plan(scale={"settings": SETTINGS})
     plan = replace(plan, study=AttackersSettings.model_validate(study))
-    # 2 × 3 searches of 1000 steps; of each, 3 generations' best are measured on 5 episodes of 10
-    assert cost_of(plan) == Cost(0, 0, 1000, 500 + 200 + 6 * 1000 + 6 * 3 * 5 * 10)
+    # a generation is 4 candidates with 3 episodes of 10: nine of them use up 1000 steps; the best of each is measured
+    search = 9 * 120 + 9 * 5 * 10
+    assert cost_of(plan) == Cost(0, 0, 1000, 500 + 200 + 6 * search)
+    # with racing, DE's are a quarter of 4 with 4 episodes of 10: 40, and 25 of them
+    racing = {**SETTINGS, "attack": {**SETTINGS["attack"], "episodes": 4, "racing": {"enabled": True}}}
+    raced = replace(plan, scale=make_plan(scale={"settings": racing}).scale)
+    assert cost_of(raced).other_steps == 500 + 200 + 3 * search + 3 * (25 * 40 + 25 * 5 * 10)
     assert cost_of(replace(plan, seeds=2)).offline_updates == 2000

@@ -1,12 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from afrl_ray.config import ConfigError
-from afrl_ray.config.study import StudyBudget
+from afrl_ray.config.study import AttackersBudget, StudyBudget
 from afrl_ray.studies.expand import Plan, expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
+from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.reproduce import results_directory
 
 MakePlan = Callable[..., Plan]
 
@@ -26,6 +29,23 @@ def test_every_study_expands_at_every_scale(study: str, scale: str, tmp_path: Pa
             assert case.settings.finetune.steps == plan.budget.steps == case.reads[-1]
         if case.match is not None:
             assert (case.match.robot, case.match.seed) == (case.robot, case.seed)
+
+
+@pytest.mark.parametrize("scale", scale_names())
+def test_every_attacker_has_several_generations_even_of_the_longest_episodes(scale: str, tmp_path: Path) -> None:
+    plan = Plan("attackers", load_study("attackers"), scale, load_scale(scale), tmp_path)
+    budget, settings = plan.budget, expand(plan)[0].settings
+    assert isinstance(budget, AttackersBudget)
+    generation = settings.attack.population * budget.plain_episodes * settings.environment.max_episode_steps
+    assert budget.step_budget >= 5 * generation
+
+
+@pytest.mark.parametrize("scale", scale_names())
+def test_no_policy_of_table4_is_tested_against_the_attacker_of_its_training(scale: str, tmp_path: Path) -> None:
+    cases = expand(Plan("table4", load_study("table4"), scale, load_scale(scale), tmp_path))
+    (pgd,) = {case.settings.perturbation.pgd for case in cases if case.settings.perturbation.condition == "pgd"}
+    assert pgd.critic == "current"
+    assert "pgd" in cases[0].settings.evaluation.conditions
 
 
 def test_a_case_for_each_arm_robot_and_seed_seed_by_seed(make_plan: MakePlan) -> None:
@@ -53,11 +73,93 @@ def test_later_layers_win(make_plan: MakePlan) -> None:
     assert wide.settings.finetune.algorithm.model_dump()["policy_delay"] == 3
     assert both.settings.finetune.offline_ratio == 0.7
     assert adaptive.settings.curriculum.type == "adaptive"
-    (forced,) = {
-        case.settings.finetune.offline_ratio
-        for case in expand(make_plan(study, overrides={"finetune.offline_ratio": 0.9}))
+    changed = {"finetune.num_envs": 3, "finetune.algorithm.batch_size": 64}
+    for case in expand(make_plan(study, overrides=changed)):
+        assert (case.settings.finetune.num_envs, case.settings.finetune.algorithm.batch_size) == (3, 64)
+
+
+@pytest.mark.parametrize(
+    ("override", "what", "setting"),
+    [
+        ("perturbation.condition", "arm random", "perturbation.condition"),
+        ("perturbation", "arm random", "perturbation.condition"),
+        ("curriculum.beta", "arm adaptive", "curriculum"),
+        ("finetune.algorithm.policy_delay", "arm wide", "finetune.algorithm.policy_delay"),
+        ("finetune.offline_ratio", "the grid", "finetune.offline_ratio"),
+        ("data.transitions", "the grid", "data.transitions"),
+        ("curriculum.q_max", "arm linear", "curriculum.q_max"),
+    ],
+)
+def test_what_arms_differ_in_cannot_be_changed(override: str, what: str, setting: str, make_plan: MakePlan) -> None:
+    study: dict[str, Any] = {
+        "settings": {"curriculum.type": "linear"},
+        "arms": {
+            "linear": {"match_mean_q": "adaptive"},
+            "random": {"settings": {"perturbation.condition": "random"}},
+            "wide": {"presets": ["wide"]},
+        },
+        "grid": {"finetune.offline_ratio": [0.0, 1.0]},
+        "scales": {"tiny": {"steps": 400, "grid": {"finetune.offline_ratio": [0.5]}}},
     }
-    assert forced == 0.9
+    if setting == "data.transitions":
+        study["grid"] = {"data.transitions": [100, 200]}
+        study["scales"] = {"tiny": {"steps": 400}}
+    adaptive = {"settings": {"curriculum": {"type": "adaptive"}}}
+    if setting == "curriculum":
+        study["arms"] = {"adaptive": adaptive}
+    else:
+        study["arms"]["adaptive"] = {"settings": {"curriculum.type": "adaptive"}}
+    message = rf"^override {override}: {what} of study mine sets {setting}, .* write a study file of your own"
+    with pytest.raises(ConfigError, match=message):
+        expand(make_plan(study, overrides={override: {}}))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"environment.id": "ant"}, r"override environment\.id would change nothing in study mine; write --robot"),
+        ({"environment": {"id": "ant"}}, r"override environment\.id would change nothing"),
+        ({"seed": 3}, "override seed would .* write --seeds N"),
+        ({"name": "mine"}, "override name would .* --output FOLDER"),
+        ({"output": "here"}, "override output would .* write --output FOLDER"),
+        ({"finetune": {"steps": 3}}, r"override finetune\.steps would .* write steps in the scales"),
+        ({"evaluation.conditions": []}, r"override evaluation\.conditions would .* write conditions in a study"),
+        ({"evaluation.adaptive_attack": True}, r"override evaluation\.adaptive_attack would .* use afrl run"),
+        ({"search.space": {"seed": [1]}}, "a study has no search"),
+    ],
+)
+def test_what_the_study_decides_cannot_be_set(override: dict[str, Any], message: str, make_plan: MakePlan) -> None:
+    with pytest.raises(ConfigError, match=message):
+        expand(make_plan(overrides=override))
+
+
+def test_nothing_is_overwritten_in_a_study_file_either(make_plan: MakePlan) -> None:
+    with pytest.raises(ConfigError, match="study mine, grid: seed would change nothing in study mine"):
+        expand(make_plan({"grid": {"seed": [1, 2]}}))
+    with pytest.raises(ConfigError, match=r"study mine, arm a: finetune\.steps would change nothing"):
+        expand(make_plan({"arms": {"a": {"settings": {"finetune.steps": 10}}}}))
+
+
+def test_what_is_beside_the_decided_settings_is_free(make_plan: MakePlan) -> None:
+    overrides = {"environment": {"max_episode_steps": 50}, "evaluation.episodes": 3}
+    case, *_ = expand(make_plan(overrides=overrides))
+    assert (case.settings.environment.id, case.settings.environment.max_episode_steps) == ("Hopper-v4", 50)
+    assert case.settings.evaluation.episodes == 3
+
+
+def test_a_robots_other_id_is_kept_and_told_apart(make_plan: MakePlan) -> None:
+    scale = {"robot_settings": {"hopper": {"finetune.offline_ratio": 0.25}}}
+    names = ("Hopper-v5", "Hopper-v4", "hopper", "hopper-expert-v2")
+    plan = make_plan({"arms": {"a": {}}}, scale, robots=names, seeds=1)
+    cases = expand(plan)
+    assert [(case.robot, case.settings.environment.id) for case in cases] == [
+        ("Hopper-v5", "Hopper-v5"),
+        ("hopper", "Hopper-v4"),
+    ]
+    assert {case.settings.finetune.offline_ratio for case in cases} == {0.25}
+    assert results_directory(plan).name == "mine-Hopper-v5-hopper"
+    keys = {Foundation(case.settings, plan.output).key for case in cases}
+    assert len(keys) == 2
 
 
 def test_robots_have_settings_of_their_own_and_their_name_in_texts(make_plan: MakePlan) -> None:

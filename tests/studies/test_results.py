@@ -193,6 +193,31 @@ def test_a_matrix_has_arms_from_the_top(make_plan: MakePlan, tmp_path: Path, fig
     assert axes.get_title() == "normalised score"
 
 
+def test_mean_q_says_where_a_match_was_missed(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(with_results({"type": "mean_q"}))
+    # the mean of the second and third evaluation's q: adaptive 0.7 and 0.3, linear 0.525 and 0.2955
+    rows = [
+        {"arm": arm, "robot": "hopper", "seed": seed, "env_steps": 200 * k, "q": q, "q_max": q_max, "match": match}
+        for arm, seed, q_max, match, values in [
+            ("adaptive", 0, np.nan, "", (0.0, 0.6, 0.8)),
+            ("adaptive", 1, np.nan, "", (0.0, 0.2, 0.4)),
+            ("linear", 0, 1.0, "adaptive", (0.0, 0.35, 0.7)),
+            ("linear", 1, 0.4, "adaptive", (0.0, 0.2, 0.391)),
+        ]
+        for k, q in enumerate(values)
+    ]
+    (section,) = write_results(plan, Findings(score_rows(ARMS), pd.DataFrame(rows)), tmp_path)
+    assert "0.01" in section.title
+    assert section.text.splitlines()[2:6] == [
+        "| adaptive | 0 | – | 0.700 | – |",
+        "| adaptive | 1 | – | 0.300 | – |",
+        "| linear | 0 | 1.000 | 0.525 | 0.700 (missed) |",
+        "| linear | 1 | 0.400 | 0.295 | 0.300 |",
+    ]
+    assert "with q_max = 1 a linear q has a mean of hardly more than 0.5" in section.text
+    assert pd.read_csv(tmp_path / "mean_q.csv")["wanted"].tolist()[2:] == pytest.approx([0.7, 0.3])
+
+
 def test_convergence_is_measured_against_its_own_end_and_the_reference(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan(with_results({"type": "convergence", "reference": "fast"}, arms={"slow": {}, "fast": {}}))
     rows = [
@@ -240,16 +265,19 @@ def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: py
     )
     rows = [
         {"optimizer": optimizer, "seed": seed, "generation": k, "environment_steps": 400 * k, "fitness": 0.0}
+        | {"candidates": 40 + 10 * seed}
         | {"return": first - 10 * k + seed, "delta": [0.1], "robot": "hopper", "run": 0}
         for optimizer, first in (("DE", 100), ("CMA", 200))
         for seed in (0, 2)
-        for k in (1, 2)
+        for k in (1, 2, 3)
     ]
     sections = attackers.write_comparison(pd.DataFrame(rows), study, study.scales["tiny"], tmp_path)
     # at 1000 steps both generations are known: 80 and 82 for DE, so 81 ± 1
-    assert "| hopper | DE | 81.0 ± 1.0 | 2 |" in sections[0].text
+    # and what the third generation costs beyond the budget is spent; 40 and 60 candidates
+    assert "| robot | optimizer | return | searches | steps spent | candidates |" in sections[0].text
+    assert "| hopper | DE | 81.0 ± 1.0 | 2 | 1,200 | 50 |" in sections[0].text
     steps, returns = lines(drawn["attackers.png"], 0)["CMA"]
     assert (steps[0], steps[-1]) == (400, 1000)
     assert (returns[0], returns[-1]) == (191, 181)
     assert (tmp_path / "table.tex").exists()
-    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 8
+    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 12

@@ -1,0 +1,101 @@
+"""Settings that a command may not change in a study: what its arms differ in, and what the study itself decides."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from afrl_ray.config import ConfigError
+from afrl_ray.config.study import (
+    AnyStudy,
+    AttackersBudget,
+    AttackersSettings,
+    Overrides,
+    ScaleSettings,
+    StudyBudget,
+    StudySettings,
+)
+
+_DECIDED = {
+    "environment.id": "write --robot with the robot's name or id",
+    "seed": "each run has its own; write --seeds N for the seeds 0 to N - 1",
+    "name": "all studies share one; keep results apart with --output FOLDER",
+    "output": "write --output FOLDER",
+    "search": "a study has no search; write the values in the grid of a study file of your own",
+}
+"""Setting -> what to write instead, in every study."""
+_DECIDED_IN_TRAININGS = {
+    "finetune.steps": "write steps in the scales of a study file of your own",
+    "evaluation.conditions": "write conditions in a study file of your own",
+    "evaluation.adaptive_attack": "studies attack no fine-tuned policy afresh; use afrl run",
+    "evaluation.adaptive_searches": "studies attack no fine-tuned policy afresh; use afrl run",
+}
+_DECIDED_IN_ATTACKERS = {
+    "attack.optimizer": "write optimizers in a study file of your own",
+    "attack.step_budget": "write step_budget in the scales of a study file of your own",
+    "attack.generations": "searches end with step_budget; write that in the scales of a study file of your own",
+}
+
+
+def check_settings(
+    name: str,
+    study: AnyStudy,
+    budget: StudyBudget | AttackersBudget,
+    scale: ScaleSettings,
+    overrides: Mapping[str, Any],
+) -> None:
+    """
+    Raises:
+        ConfigError: the study `name` or the command sets what would be overwritten without a word, or `overrides`
+            would make arms or cells of the grid the same.
+    """
+    decided = _DECIDED | (_DECIDED_IN_TRAININGS if isinstance(study, StudySettings) else _DECIDED_IN_ATTACKERS)
+    for place, settings in _places(name, study, budget, overrides):
+        for setting in (leaf for key, value in settings.items() for leaf in _leaves(key, value)):
+            for other, reason in decided.items():
+                if _inside(setting, other):
+                    raise ConfigError(f"{place} {setting} would change nothing in study {name}; {reason}")
+    if isinstance(study, AttackersSettings):
+        return
+    assert isinstance(budget, StudyBudget)
+    for override in overrides:
+        for what, setting in _told_apart_by(study, budget, scale):
+            if _inside(override, setting) or _inside(setting, override):
+                raise ConfigError(
+                    f"override {override}: {what} of study {name} sets {setting}, and what it tells apart would become "
+                    "the same; write a study file of your own with the values that you want"
+                )
+
+
+def _places(
+    name: str, study: AnyStudy, budget: StudyBudget | AttackersBudget, overrides: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(who says so, settings) for all that is written in the study and after the command."""
+    yield "override", overrides
+    yield f"study {name}, settings:", study.settings
+    if isinstance(study, StudySettings) and isinstance(budget, StudyBudget):
+        yield f"study {name}, grid:", dict.fromkeys((*study.grid, *budget.grid))
+        for arm, own in study.arms.items():
+            yield f"study {name}, arm {arm}:", own.settings
+
+
+def _told_apart_by(study: StudySettings, budget: StudyBudget, scale: ScaleSettings) -> Iterator[tuple[str, str]]:
+    """(what sets it, dotted name) for everything that cases of the study differ in."""
+    yield from (("the grid", setting) for setting in (*study.grid, *budget.grid))
+    for name, arm in study.arms.items():
+        presets: list[Overrides] = [scale.presets.get(preset, {}) for preset in arm.presets]
+        yield from ((f"arm {name}", setting) for settings in (*presets, arm.settings) for setting in settings)
+        if arm.match_mean_q is not None:
+            yield f"arm {name}", "curriculum.q_max"
+
+
+def _leaves(name: str, value: Any) -> Iterator[str]:
+    """The dotted names of all values in `value`."""
+    if isinstance(value, Mapping):
+        for inner, part in value.items():
+            yield from _leaves(f"{name}.{inner}", part)
+    else:
+        yield name
+
+
+def _inside(name: str, other: str) -> bool:
+    """Whether the dotted `name` is `other`, or something in it."""
+    return name == other or name.startswith(f"{other}.")

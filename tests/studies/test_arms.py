@@ -1,0 +1,66 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from afrl_ray.config import TD3Settings
+from afrl_ray.config.study import ScaleSettings
+from afrl_ray.studies.arms import arms_section
+from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.files import load_scale, load_study, scale_names
+
+MakePlan = Callable[..., Plan]
+
+
+def cases_of(study: str, scale: str, output: Path) -> dict[str, Case]:
+    """Those of one robot and seed, by arm."""
+    plan = Plan(study, load_study(study), scale, load_scale(scale), output, robots=("hopper",), seeds=1)
+    return {case.arm: case for case in expand(plan)}
+
+
+@pytest.mark.parametrize("scale", scale_names())
+@pytest.mark.parametrize("study", ["table1", "fig4"])
+def test_scratch_has_the_terms_of_fine_tuning_but_for_the_hand_over(study: str, scale: str, tmp_path: Path) -> None:
+    cases = cases_of(study, scale, tmp_path)
+    scratch, tuned = (cases[arm].settings for arm in ("fully online (adversarial)", "fine-tuned (adversarial)"))
+    assert isinstance(scratch.finetune.algorithm, TD3Settings)
+    hand_over = {"actor_learning_rate": 3e-4, "critic_only_updates": 0}
+    assert scratch.finetune.algorithm == tuned.finetune.algorithm.model_copy(update=hand_over)
+    other = {"start": "scratch", "random_steps": scratch.finetune.random_steps}
+    assert scratch.finetune == tuned.finetune.model_copy(update={**other, "algorithm": scratch.finetune.algorithm})
+    assert scratch.curriculum == tuned.curriculum
+
+
+def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: MakePlan) -> None:
+    study = {
+        "arms": {
+            "offline": {"trained": False},
+            "plain": {},
+            "wide": {"presets": ["wide"], "settings": {"finetune.offline_ratio": 0.7}},
+            "linear": {"settings": {"curriculum": {"type": "linear"}}, "match_mean_q": "plain"},
+        }
+    }
+    (section,) = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}))
+    assert section.text.splitlines() == [
+        "- offline: not fine-tuned",
+        "- plain: nothing",
+        "- wide: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.7",
+        "- linear: curriculum = {type: linear}; q_max so that the mean of q is that of plain",
+        "",
+        "Wide is ours.",
+    ]
+    (section,) = arms_section(make_plan({"arms": {"plain": {}}}, {"notes": {"wide": "Wide is ours."}}))
+    assert section.text == "- plain: nothing"
+
+
+def test_the_small_scale_notes_how_scratch_still_differs(tmp_path: Path) -> None:
+    plan = Plan("table1", load_study("table1"), "small", load_scale("small"), tmp_path)
+    (section,) = arms_section(plan)
+    assert "the actor learns with 3e-4" in section.text
+    assert arms_section(Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path)) == []
+
+
+def test_a_note_is_about_a_preset() -> None:
+    scale = {"description": "", "seeds": 1, "robots": ["hopper"], "policy_interval": 100, "presets": {"wide": {}}}
+    with pytest.raises(ValueError, match=r"notes\.wild is about no preset; there are wide"):
+        ScaleSettings.model_validate({**scale, "notes": {"wild": "Ours."}})
