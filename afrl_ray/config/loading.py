@@ -23,7 +23,9 @@ from afrl_ray.config.names import (
     differences,
     is_number,
     member_type,
+    overlap,
     section_members,
+    set_names,
     setting_names,
 )
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
@@ -188,27 +190,13 @@ def _refuse_replaced(search: SearchSettings, overrides: Sequence[str]) -> None:
     for text in overrides:
         ((name, value),) = parse_overrides([text]).items()
         for searched in search.space:
-            if any(_overlap(leaf, searched) for leaf in _leaves(name, value)):
+            if any(overlap(one, searched) for one in set_names(name, value)):
                 mistakes.append(
                     f"override {text}: every trial gets its {searched} from the search; "
                     f"override search.space.{searched}, or write search=null for one trial without a search"
                 )
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-
-
-def _leaves(name: str, value: object) -> Iterator[str]:
-    """The dotted names of all values that the override `name` sets."""
-    if not isinstance(value, dict) or not value:
-        yield name
-    else:
-        for inner, content in value.items():
-            yield from _leaves(f"{name}.{inner}", content)
-
-
-def _overlap(first: str, second: str) -> bool:
-    """Whether one of two dotted names is the other, or a section around it."""
-    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
 def _check_search(experiment: ExperimentSettings, search: SearchSettings, origin: _Origin) -> None:

@@ -1,7 +1,7 @@
 """What settings there are: their dotted names, the classes behind them, and which of them differ from the defaults."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -114,3 +114,22 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
         if isinstance(below[name], dict) and isinstance(above[name], dict):
             result[name] = _overlaid(below[name], above[name])
     return result
+
+
+def set_names(name: str, value: object) -> Iterator[str]:
+    """The dotted names of all values that giving `name` the `value` sets."""
+    if not isinstance(value, Mapping) or not value:
+        yield name
+    else:
+        for inner, content in value.items():
+            yield from set_names(f"{name}.{inner}", content)
+
+
+def overlap(first: str, second: str) -> bool:
+    """Whether one of two dotted names is the other, or a section around it."""
+    return is_inside(first, second) or is_inside(second, first)
+
+
+def is_inside(name: str, other: str) -> bool:
+    """Whether the dotted `name` is `other`, or something in it."""
+    return name == other or name.startswith(f"{other}.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from afrl_ray.config import ConfigError
+from afrl_ray.config.names import is_inside, overlap, set_names
 from afrl_ray.config.study import (
     AnyStudy,
     AttackersBudget,
@@ -49,16 +50,16 @@ def check_settings(
     """
     decided = _DECIDED | (_DECIDED_IN_TRAININGS if isinstance(study, StudySettings) else _DECIDED_IN_ATTACKERS)
     for place, settings in _places(name, study, budget, overrides):
-        for setting in (leaf for key, value in settings.items() for leaf in _leaves(key, value)):
+        for setting in (leaf for key, value in settings.items() for leaf in set_names(key, value)):
             for other, reason in decided.items():
-                if _inside(setting, other):
+                if is_inside(setting, other):
                     raise ConfigError(f"{place} {setting} would change nothing in study {name}; {reason}")
     if isinstance(study, AttackersSettings):
         return
     assert isinstance(budget, StudyBudget)
     for override in overrides:
         for what, setting in _told_apart_by(study, budget, scale):
-            if _inside(override, setting) or _inside(setting, override):
+            if overlap(override, setting):
                 raise ConfigError(
                     f"override {override}: {what} of study {name} sets {setting}, and what it tells apart would become "
                     "the same; write a study file of your own with the values that you want"
@@ -85,17 +86,3 @@ def _told_apart_by(study: StudySettings, budget: StudyBudget, scale: ScaleSettin
         yield from ((f"arm {name}", setting) for settings in (*presets, arm.settings) for setting in settings)
         if arm.match_mean_q is not None:
             yield f"arm {name}", "curriculum.q_max"
-
-
-def _leaves(name: str, value: Any) -> Iterator[str]:
-    """The dotted names of all values in `value`."""
-    if isinstance(value, Mapping):
-        for inner, part in value.items():
-            yield from _leaves(f"{name}.{inner}", part)
-    else:
-        yield name
-
-
-def _inside(name: str, other: str) -> bool:
-    """Whether the dotted `name` is `other`, or something in it."""
-    return name == other or name.startswith(f"{other}.")
