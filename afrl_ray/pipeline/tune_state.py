@@ -51,7 +51,7 @@ def can_go_on(path: str) -> bool:
         if not any(filesystem.get_file_info(FileSelector(trial)) for trial in trials):
             return False
     raise StorageError(
-        f"{path}/{damaged} is damaged, missing or of another version of afrl_ray, so that the trials there cannot go on: "
+        f"{path}/{damaged} is damaged, missing or of another version of afrl_ray, so the trials there cannot go on: "
         f"put a copy of it back, or move {path.rpartition('/')[0]} elsewhere to begin them anew"
     )
 

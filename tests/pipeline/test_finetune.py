@@ -180,6 +180,6 @@ def test_a_sweep_whose_state_is_torn_never_begins_anew_by_itself(tmp_path: Path)
     (tune / "tuner.pkl").touch()
     (tune / "experiment_state-2026-01-01_00-00-00.json").write_text('{"trial_data": [["{')
     client: Any = None
-    with pytest.raises(StorageError, match="the trials there cannot go on"):
+    with pytest.raises(StorageError, match="so the trials there cannot go on"):
         _tuner(Experiment(experiment(output=tmp_path)), stage, client, trainable=None)
     assert (tune / "tuner.pkl").read_bytes() == b""
