@@ -78,13 +78,21 @@ def put_in_place(temporary: Path, final: Path) -> None:
 
     Without that a power cut soon after the rename may leave `final` with empty files. A folder replaces nothing.
     """
-    for path in [*temporary.rglob("*"), temporary] if temporary.is_dir() else [temporary]:
-        _sync(path)
+    to_disk(temporary)
     temporary.replace(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
-def _sync(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """`sync` a file, or a folder and everything in it."""
+    for entry in path.rglob("*") if path.is_dir() else ():
+        with suppress(FileNotFoundError):  # somebody else's temporary file
+            sync(entry)
+    sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, would outlast a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with suppress(OSError) if path.is_dir() else nullcontext():  # some file systems sync no folders
