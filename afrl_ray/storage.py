@@ -4,8 +4,10 @@ Credentials and endpoint of S3 are the AWS variables of each process's environme
 AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION) or the machine's role; they are in no setting.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 
@@ -69,3 +71,31 @@ def _reason(message: str) -> str:
         if code in message:
             return reason
     return " ".join(message.split())[:300]
+
+
+def put_in_place(temporary: Path, final: Path) -> None:
+    """Rename a complete file or folder of this machine; what it holds reaches the disk first.
+
+    Without that a power cut soon after the rename may leave `final` with empty files. A folder replaces nothing.
+    """
+    to_disk(temporary)
+    temporary.replace(final)
+    sync(final.parent)
+
+
+def to_disk(path: Path) -> None:
+    """`sync` a file, or a folder and everything in it."""
+    for entry in path.rglob("*") if path.is_dir() else ():
+        with suppress(FileNotFoundError):  # somebody else's temporary file
+            sync(entry)
+    sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, would outlast a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError) if path.is_dir() else nullcontext():  # some file systems sync no folders
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

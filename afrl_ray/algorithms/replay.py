@@ -13,6 +13,7 @@ from ray.rllib.utils.checkpoints import Checkpointable
 from torch import Tensor
 
 from afrl_ray.algorithms.replay_log import ReplayLog, Segment
+from afrl_ray.storage import put_in_place
 
 _ROWS_FILE = "rows.npy"
 _INDEX_FILE = "rows.json"
@@ -220,7 +221,7 @@ def _write_rows(folder: Path, rows: NDArray[np.float32]) -> None:
     temporary = folder / f".{_ROWS_FILE}"
     with temporary.open("wb") as file:
         np.save(file, rows)
-    temporary.replace(folder / _ROWS_FILE)
+    put_in_place(temporary, folder / _ROWS_FILE)
 
 
 def _read_index(folder: Path) -> _Index | None:

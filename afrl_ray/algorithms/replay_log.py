@@ -3,12 +3,13 @@
 import uuid
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from afrl_ray.storage import open_storage
+from afrl_ray.storage import open_storage, sync
 
 _CHECKPOINTS_SERVED = 5
 """So many of the latest checkpoints keep their rows; Tune is told to keep three."""
@@ -46,8 +47,12 @@ class ReplayLog:
             return
         segment = Segment(f"rows-{start:010d}-{uuid.uuid4().hex[:8]}.npy", start, start + len(rows))
         self._filesystem.create_dir(self._path, recursive=True)
-        with self._filesystem.open_output_stream(f"{self._path}/{segment.file}") as stream:
+        file = f"{self._path}/{segment.file}"
+        with self._filesystem.open_output_stream(file) as stream:
             npy.write_array(stream, np.ascontiguousarray(rows), allow_pickle=False)
+        if self._filesystem.type_name == "local":
+            sync(Path(file))
+            sync(Path(self._path))
         self._segments.append(segment)
 
     def serve(self, first_row: int) -> list[Segment]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from afrl_ray.config import FaultSettings
 from afrl_ray.config.errors import explain
 from afrl_ray.perturbations import Body, Fault, make_fault
+from afrl_ray.storage import put_in_place
 
 _FORMAT = "afrl_ray.bank/2"
 _MULTIPLICATIVE_FORMAT = "afrl_ray.bank/1"
@@ -115,12 +116,12 @@ class AttackBank:
             seeds=self.seeds,
             manifest=np.array(json.dumps(self.manifest())),
         )
-        temporary.replace(path)
+        put_in_place(temporary, path)
         readable = path.with_suffix(".json")
         temporary = readable.with_name(f".{readable.name}.{os.getpid()}")
         created = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
-        temporary.replace(readable)
+        put_in_place(temporary, readable)
 
     @classmethod
     def load(cls, path: Path) -> "AttackBank":

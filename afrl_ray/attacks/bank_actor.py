@@ -52,17 +52,21 @@ class BankClient:
     """One process's way to the actor; picklable, and never stopped by the actor's death.
 
     The actor is found by name and, when it is gone, made again from the bank held here: the same bank, whoever makes
-    it. While it cannot be reached the last state stays in force and a warning is logged.
+    it. While it cannot be reached the last state stays in force, a warning is logged, and callers wait only now and
+    then.
     """
 
     name: str
     bank: AttackBank
     timeout: float = 10.0
     """Seconds to wait for one answer."""
+    pause: float = 60.0
+    """Seconds in which the actor is not asked again after it gave none."""
     _actor: Any = field(default=None, repr=False, compare=False)
+    _away_until: float = field(default=0.0, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_actor": None}
+        return {**self.__dict__, "_actor": None, "_away_until": 0.0}
 
     def state(self, trial_id: str) -> CurriculumState | None:
         """The trial's curriculum state, or None where the actor cannot be reached or does not know the trial."""
@@ -98,14 +102,18 @@ class BankClient:
         return self._actor
 
     def _ask(self, call: Callable[[Any], Any], purpose: str) -> Any:
-        for attempt in range(2):
+        if time.monotonic() < self._away_until:
+            return None
+        for last in (False, True):
             try:
                 return ray.get(call(self._find()), timeout=self.timeout)
             except (RayError, GetTimeoutError, ValueError) as error:
                 self._actor = None  # found or made anew by the next attempt
-                if attempt:
+                if last or isinstance(error, GetTimeoutError):
+                    self._away_until = time.monotonic() + self.pause
                     board.failure("bank", f"could not {purpose}: {error}")
                     logger.warning("attack bank %s: could not %s, going on without: %s", self.name, purpose, error)
+                    break
         return None
 
 
@@ -149,11 +157,11 @@ class BankSource:
         _held[key] = self.state()
         return _held[key]
 
-    def set_state(self, state: CurriculumState) -> None:
-        """Put `state` in force, here and in the actor."""
+    def set_state(self, state: CurriculumState) -> bool:
+        """Put `state` in force, in this process until the next `hold`, and in the actor; False where that is away."""
         self.last_state = state
-        _held.pop((self.client.name, self.trial_id), None)
-        self.client.set_state(self.trial_id, state)
+        _held[self.client.name, self.trial_id] = state
+        return self.client.set_state(self.trial_id, state)
 
     def snapshot(self) -> PerturbationSnapshot:
         bank = self.client.bank

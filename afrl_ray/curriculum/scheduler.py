@@ -31,8 +31,9 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
     those of `trial_experiment(trial.config)`. No state is kept here: it travels in results and in the trial's
     checkpoints, so that a restored, cloned or restarted trial goes on from its own.
 
-    A board that cannot be reached never ends the sweep: q stays, and a warning is logged. q is set before `base` is
-    asked, because population-based training saves a checkpoint inside its own `on_trial_result`.
+    A board that cannot be reached never ends the sweep: the trial finds its state behind its evaluations and takes the
+    step itself. q is set before `base` is asked, because population-based training saves a checkpoint inside its own
+    `on_trial_result`.
     """
 
     supports_buffered_results = False
@@ -63,7 +64,7 @@ class CurriculumScheduler(TrialScheduler):  # type: ignore[misc]
             following = next_state(settings, state, result["curriculum_score"], result["total_evaluations"])
             self._board_of(trial).set_state(trial.trial_id, following)
         except Exception:
-            logger.warning("curriculum: q of trial %s stays as it is", trial.trial_id, exc_info=True)
+            logger.warning("curriculum: q of trial %s is not moved from here", trial.trial_id, exc_info=True)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._base.on_trial_add(tune_controller, trial)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from afrl_ray.storage import put_in_place
+
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.int64] | NDArray[np.bool_]
@@ -109,7 +111,7 @@ class Transitions:
         try:
             with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, format=np.array(_FORMAT), **self.columns())
-            temporary.replace(path)
+            put_in_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 

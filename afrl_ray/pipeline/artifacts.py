@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.pipeline.mirror import Mirror
+from afrl_ray.storage import put_in_place, to_disk
 
 _MANIFEST = "manifest.json"
 _STARTED = "started.json"
@@ -22,11 +23,11 @@ _RECORDED_PACKAGES = ("afrl-ray", "ray", "torch", "gymnasium", "mujoco", "envpoo
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON under a temporary name, then rename."""
+    """Write `content` as JSON under a temporary name, then rename what has reached the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content, indent=2, sort_keys=False, default=str) + "\n")
-    temporary.replace(path)
+    put_in_place(temporary, path)
 
 
 def read_json(path: Path) -> Any:
@@ -35,12 +36,16 @@ def read_json(path: Path) -> Any:
 
 
 def replace_directory(temporary: Path, final: Path) -> None:
-    """Put the finished `temporary` in place of `final`; one of the two exists complete at any moment."""
+    """Put the finished `temporary` in place of `final`; one of the two exists complete at any moment.
+
+    That holds after a power cut too.
+    """
+    to_disk(temporary)
     previous = final.with_name(f".{final.name}.previous")
     shutil.rmtree(previous, ignore_errors=True)
     if final.exists():
         final.replace(previous)
-    temporary.replace(final)
+    put_in_place(temporary, final)
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -167,6 +172,7 @@ class Stage:
             "versions": package_versions(),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+        to_disk(self.directory)  # the manifest says that all of it is there
         write_json(self.directory / _MANIFEST, manifest)
         self.keep()
         return manifest

@@ -35,6 +35,7 @@ from afrl_ray.pipeline.training import BEST_POLICY, RECORD
 from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, replay_log
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.pipeline.trial_progress import TrialProgress
+from afrl_ray.pipeline.tune_state import can_go_on, tune_filesystem
 from afrl_ray.scheduling import trial_bundles
 from afrl_ray.tracking.names import flatten
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
@@ -77,6 +78,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage, transitions
     Raises:
         TrialsFailedError: the others are kept, and the same call goes on from there.
         KeyboardInterrupt: passed on after every running trial's last checkpoint is safe.
+        StorageError: there are checkpoints, but what Tune knows of them is damaged.
     """
     stage, settings = finetune_stage(experiment, pretrain, attack), experiment.settings
     if stage.finished():
@@ -149,9 +151,12 @@ def learning_curves_table(outcomes: list[TrialOutcome]) -> pd.DataFrame:
 
 def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: Any) -> tune.Tuner:
     path = f"{stage.location}/{_TUNE}"
-    if tune.Tuner.can_restore(path):
+    filesystem = tune_filesystem(path)
+    if can_go_on(path):
         say_what_stays(stage, experiment.settings)
-        return tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
+        return tune.Tuner.restore(
+            path, trainable, resume_unfinished=True, resume_errored=True, storage_filesystem=filesystem
+        )
     settings = experiment.settings
     finetune = settings.finetune
     write_json(stage.directory / _BEGUN_WITH, settings.model_dump(mode="json", include=_KEPT_BY_TUNE))
@@ -172,6 +177,7 @@ def _tuner(experiment: Experiment, stage: Stage, client: BankClient, trainable: 
             run_config=tune.RunConfig(
                 name=_TUNE,
                 storage_path=stage.location,
+                storage_filesystem=filesystem,
                 verbose=0,
                 callbacks=[
                     MLflowTrialCallback(experiment.tracker, readable_name),

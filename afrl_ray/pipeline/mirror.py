@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.storage import one_line, open_storage
+from afrl_ray.storage import StorageError, one_line, open_storage, put_in_place
 
 INDEX = "index.json"
 _RECORD = ".mirror.json"
@@ -39,17 +39,22 @@ class Index:
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
-    def from_json(cls, text: str) -> "Index":
-        content = json.loads(text)
-        return cls(content["key"], {name: _Entry(**entry) for name, entry in content["entries"].items()})
+    def from_json(cls, text: str | bytes) -> "Index | None":
+        """None where the text is no whole index."""
+        try:
+            content = json.loads(text)
+            return cls(content["key"], {name: _Entry(**entry) for name, entry in content["entries"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
 
 
 @dataclass(frozen=True)
 class Mirror:
     """The URI is the truth, the folder a working copy that may be lost or out of date.
 
-    A changed entry is uploaded whole under a name that nothing has yet: its own, or NAME@VERSION. Then the index, one
-    object, is replaced. So whoever reads sees all of one moment, whenever the writer died.
+    A changed entry is uploaded whole under a name that nothing has had yet: its own, or NAME@VERSION, also where only
+    the remains of a killed upload have its own. Then the index, one object, is replaced. So whoever reads sees all of
+    one moment, whenever the writer died.
     """
 
     uri: str
@@ -64,17 +69,27 @@ class Mirror:
         return {"uri": self.uri, "only": self.only}
 
     def index(self) -> Index | None:
-        """What has been published; None where nothing has."""
+        """What has been published; None where nothing has.
+
+        Raises:
+            StorageError: what has been published cannot be reached, or its index is damaged.
+        """
         filesystem, path = self._place
         try:
             with one_line(self.uri), filesystem.open_input_stream(f"{path}/{INDEX}") as stream:
-                return Index.from_json(stream.readall().decode())
+                content = stream.readall()
         except FileNotFoundError:
             return None
+        index = Index.from_json(content)
+        if index is None:
+            raise StorageError(
+                f"{self.uri}/{INDEX} is damaged: put an earlier version of it back, or delete it to begin this anew"
+            )
+        return index
 
     def publish(self, folder: Path, key: str) -> None:
         """Make what is in `folder` the state of the work `key`; what has not changed since the last time is left."""
-        from pyarrow.fs import LocalFileSystem, copy_files
+        from pyarrow.fs import FileType, LocalFileSystem, copy_files
 
         filesystem, path = self._place
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,8 +101,9 @@ class Mirror:
                 entries[local.name] = known
                 continue
             version = uuid.uuid4().hex[:8]
-            name = local.name if known is None else f"{local.name}@{version}"
             with one_line(self.uri):
+                free = known is None and filesystem.get_file_info(f"{path}/{local.name}").type == FileType.NotFound
+                name = local.name if free else f"{local.name}@{version}"
                 filesystem.create_dir(f"{path}/{name}" if local.is_dir() else path, recursive=True)
                 copy_files(
                     str(local),
@@ -99,9 +115,16 @@ class Mirror:
         index = Index(key, entries)
         if index == before:
             return
-        with one_line(self.uri), filesystem.open_output_stream(f"{path}/{INDEX}") as stream:
-            stream.write(index.to_json().encode())
-        _write_record(folder, index)
+        complete = folder / f".{INDEX}"
+        complete.write_text(index.to_json())
+        with one_line(self.uri):  # in one call: Ctrl-C between opening and writing would publish an empty one
+            copy_files(
+                str(complete),
+                f"{path}/{INDEX}",
+                source_filesystem=LocalFileSystem(),
+                destination_filesystem=filesystem,
+            )
+        put_in_place(complete, folder / _RECORD)
         current = {entry.object for entry in entries.values()}
         self._delete([entry.object for entry in before.entries.values() if entry.object not in current])
 
@@ -178,15 +201,15 @@ def _fingerprint(entry: Path) -> str:
 
 
 def _read_record(folder: Path) -> Index:
-    """What the working copy was after the last exchange."""
+    """What the working copy was after the last exchange, as far as it is known."""
     file = folder / _RECORD
-    return Index.from_json(file.read_text()) if file.exists() else Index("")
+    return (Index.from_json(file.read_bytes()) if file.exists() else None) or Index("")
 
 
 def _write_record(folder: Path, index: Index) -> None:
     temporary = folder / f"{_RECORD}.{os.getpid()}"
     temporary.write_text(index.to_json())
-    temporary.replace(folder / _RECORD)
+    put_in_place(temporary, folder / _RECORD)
 
 
 def _remove(path: Path) -> None:

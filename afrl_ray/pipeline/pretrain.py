@@ -1,5 +1,6 @@
 """Stage: offline pretraining to an RLlib checkpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +74,25 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     try:
         with experiment.tracker.child_run(stage.directory.name, parameters=parameters) as run:
             _train(experiment, training, stage, run)
-            complete_replay(stage.directory / _CHECKPOINT, _replay_log(stage))
-            ReplayLog(_replay_log(stage)).delete()
             policy = training.algorithm.evaluation_policy()
             save_policy_file(policy, stage.directory / _POLICY, {"stage": "pretrain", "key": stage.key})
             outputs = {"policy_hash": policy.fingerprint(), "score": training.curve[-1]["normal"]}
-            stage.finish({**outputs, "checkpoint": str(offline_checkpoint(stage))}, settings.seed)
+            finish_with_replay(stage, {**outputs, "checkpoint": str(offline_checkpoint(stage))}, settings.seed)
             run.set_tags({"afrl.checkpoint": offline_checkpoint(stage)})
     finally:
         training.algorithm.stop()
     say(f"pretrain: {settings.pretrain.updates:,} updates, validation score {outputs['score']:.1f}")
     return stage, transitions
+
+
+def finish_with_replay(stage: Stage, outputs: Mapping[str, Any], seed: int) -> None:
+    """Complete the checkpoint with its rows and declare the stage complete.
+
+    The log of the rows goes last: until then a published checkpoint names its files.
+    """
+    complete_replay(stage.directory / _CHECKPOINT, _replay_log(stage))
+    stage.finish(outputs, seed)
+    ReplayLog(_replay_log(stage)).delete()
 
 
 def _replay_log(stage: Stage) -> str:

@@ -15,7 +15,7 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EPISODE_RETURN_MEAN, LEA
 from afrl_ray.algorithms import OffPolicyConfig, algorithm_config, hand_over
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.config import ExperimentSettings, trial_experiment
-from afrl_ray.curriculum.schedules import CurriculumState, initial_state
+from afrl_ray.curriculum.schedules import CurriculumState, initial_state, next_state
 from afrl_ray.datasets import Transitions
 from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.conditions import CONDITIONS, EvaluationPlan
@@ -92,7 +92,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         finetune = self._settings.finetune
-        state = self._source.hold()
+        state = self._state_in_force()
         result: Mapping[str, Any] = {}
         speed = float("nan")
         if self._training.curve:
@@ -144,6 +144,24 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         means = rows.groupby("condition")[score_column(rows)].mean()
         scores = {str(name): float(mean) for name, mean in means.items()}
         return {**scores, "mean": float(means[list(CONDITIONS)].mean())}
+
+    def _state_in_force(self) -> CurriculumState:
+        """The curriculum's state for the next interval: one step behind each evaluation so far.
+
+        The scheduler takes those steps and tells the bank's actor. Where the actor missed one, or is ahead of a
+        checkpoint that was gone back to, the learning curve says what the state is.
+        """
+        last, curve = self._source.last_state, self._training.curve
+        known = self._source.hold()
+        state = known if known.evaluations <= len(curve) else last
+        for row in curve[state.evaluations :]:
+            score = self._curriculum_score(row, state) / 100.0
+            state = next_state(self._settings.curriculum, state, score, total_evaluations(self._settings))
+        if state != known and not self._source.set_state(state) and self._settings.runtime.num_env_runners:
+            self._training.algorithm.env_runner_group.foreach_env_runner(
+                lambda runner: setattr(runner.config.perturbation_source, "last_state", state), local_env_runner=False
+            )
+        return state
 
     def _curriculum_score(self, scores: Mapping[str, float], state: CurriculumState) -> float:
         wanted = getattr(self._settings.curriculum, "score", "mixture")

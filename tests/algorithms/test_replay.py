@@ -1,3 +1,4 @@
+import os
 import warnings
 from pathlib import Path
 
@@ -364,3 +365,15 @@ def test_a_log_without_its_file_says_which(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(FileNotFoundError, match=file.name):
         logged(tmp_path / "log").restore_from_path(tmp_path / "saved")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="names of open files are in /proc")
+def test_rows_are_on_the_disk_before_a_checkpoint_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    log = ReplayLog(str(tmp_path / "log"))
+    log.append(numbered(0, 4), 0)
+    [segment] = log.serve(0)
+    assert synced == [str(tmp_path / "log" / segment.file), str(tmp_path / "log")]

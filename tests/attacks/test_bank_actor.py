@@ -34,6 +34,12 @@ def make_source(client: BankClient, q: float = 0.5) -> BankSource:
     return BankSource(client, "trial", "adversarial", CurriculumState(q))
 
 
+@pytest.fixture(autouse=True)
+def nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By this process, from an earlier test."""
+    monkeypatch.setattr(module, "_held", {})
+
+
 # ---- without Ray: an actor that cannot be reached ------------------------------------------------------------------
 
 
@@ -42,7 +48,7 @@ def unreachable(request: pytest.FixtureRequest, small_bank: AttackBank, monkeypa
     def fail(*_: Any, **__: Any) -> None:
         raise request.param
 
-    client = BankClient("nowhere", small_bank)
+    client = BankClient("nowhere", small_bank, pause=0.0)
     monkeypatch.setattr(client, "_find", lambda: ray)
     monkeypatch.setattr(module.ray, "get", fail)
     for method in ("state", "set_state", "bank"):
@@ -62,6 +68,37 @@ def test_a_client_goes_on_without_the_actor_and_says_so(
     assert "could not read q of trial trial, going on without" in messages[0]
     assert "could not set q of trial trial" in messages[1]
     assert "could not read the bank" in messages[2]
+
+
+def test_an_actor_that_was_away_is_left_alone_for_a_while(
+    small_bank: AttackBank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tune's loop and the env runners wait once, not at every result and sample call."""
+    now, waited = 1000.0, []
+
+    def wait_in_vain(_call: Any, timeout: float) -> None:
+        waited.append(timeout)
+        raise GetTimeoutError("too late")
+
+    client = BankClient("nowhere", small_bank, timeout=10.0, pause=60.0)
+    handle = type("Handle", (), {"remote": staticmethod(lambda *_: None)})
+    monkeypatch.setattr(client, "_find", lambda: type("Actor", (), {"state": handle, "set_state": handle}))
+    monkeypatch.setattr(module.ray, "get", wait_in_vain)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    for _ in range(5):
+        assert client.state("trial") is None
+        assert client.set_state("trial", STATE) is False
+    assert waited == [10.0]
+    assert len(caplog.records) == 1
+    now += 61.0
+    monkeypatch.setattr(module.ray, "get", lambda _call, **_: (7, STATE))
+    assert client.state("trial") == STATE
+
+
+def test_a_state_that_the_actor_could_not_be_told_is_in_force_here(unreachable: BankClient) -> None:
+    trial, env_runner = make_source(unreachable, q=0.5), make_source(unreachable, q=0.5)
+    assert trial.set_state(STATE) is False
+    assert env_runner.snapshot().q == STATE.q
 
 
 def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_bank: AttackBank) -> None:

@@ -180,7 +180,7 @@ def test_trouble_with_q_never_ends_the_sweep(trouble: str, base: Any, caplog: py
         answer = CurriculumScheduler(board, base).on_trial_result(CONTROLLER, trial, result)
     assert answer == TrialScheduler.CONTINUE
     assert not board.states
-    assert "q of trial a_00000 stays" in caplog.text
+    assert "q of trial a_00000 is not moved" in caplog.text
 
 
 def test_a_board_that_answers_no_ends_nothing() -> None:

@@ -119,6 +119,61 @@ def test_a_kill_between_the_renames_leaves_one_complete_directory(
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint"]
 
 
+# ---- a power cut -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names that reach the disk, and renames, in their order."""
+    seen: list[str] = []
+    really_sync, really_replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        seen.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        really_sync(descriptor)
+
+    def replace(source: Path, target: Path) -> None:
+        seen.append(f"{Path(source).name} -> {Path(target).name}")
+        really_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    return seen
+
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="names of open files are in /proc")
+
+
+@on_linux
+def test_json_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, events: list[str]) -> None:
+    write_json(tmp_path / "file.json", 1)
+    temporary = f".file.json.{os.getpid()}"
+    assert events == [temporary, f"{temporary} -> file.json", tmp_path.name]
+
+
+@on_linux
+def test_a_directory_reaches_the_disk_before_it_takes_anothers_place(tmp_path: Path, events: list[str]) -> None:
+    final, new = complete(tmp_path / "checkpoint", "old"), complete(tmp_path / "new", "new")
+    (new / "deep").mkdir()
+    (new / "deep" / "state").touch()
+    replace_directory(new, final)
+    first = events.index("checkpoint -> .checkpoint.previous")
+    assert {"content", "deep", "state", "new"} == set(events[:first])
+    assert events[-2:] == ["new -> checkpoint", tmp_path.name]
+
+
+@on_linux
+def test_a_finished_stage_is_on_the_disk_before_its_manifest(
+    make_stage: Callable[..., Stage], events: list[str]
+) -> None:
+    stage = make_stage()
+    stage.begin()
+    (stage.directory / "policy").touch()
+    stage.finish({}, seed=0)
+    manifest = f".manifest.json.{os.getpid()}"
+    assert events.index("policy") < events.index(f"{manifest} -> manifest.json")
+
+
 # ---- stages --------------------------------------------------------------------------------------------------------
 
 

@@ -9,17 +9,20 @@ from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.errors import TrialsFailedError
 from afrl_ray.pipeline.artifacts import Stage, write_json
+from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import (
     TrialOutcome,
     _base_scheduler,
     _raise_unless_complete,
     _trial_resources,
+    _tuner,
     best_trial,
     learning_curves_table,
     say_what_stays,
     trial_outcomes,
 )
 from afrl_ray.pipeline.training import RECORD
+from afrl_ray.storage import StorageError
 
 SWEEP = {"search": {"space": {"curriculum.q": [0.1, 0.9]}}}
 
@@ -168,3 +171,15 @@ def test_settings_that_do_not_reach_restored_trials_are_named(
     assert capsys.readouterr().err == (
         "finetune: goes on with runtime.trials_at_once=2, as it began; another output begins anew\n"
     )
+
+
+def test_a_sweep_whose_state_is_torn_never_begins_anew_by_itself(tmp_path: Path) -> None:
+    stage = Stage("finetune", tmp_path / "finetune", {}, {})
+    tune = stage.directory / "tune"
+    (tune / "trial_a_00000" / "checkpoint_000004").mkdir(parents=True)
+    (tune / "tuner.pkl").touch()
+    (tune / "experiment_state-2026-01-01_00-00-00.json").write_text('{"trial_data": [["{')
+    client: Any = None
+    with pytest.raises(StorageError, match="so the trials there cannot go on"):
+        _tuner(Experiment(experiment(output=tmp_path)), stage, client, trainable=None)
+    assert (tune / "tuner.pkl").read_bytes() == b""

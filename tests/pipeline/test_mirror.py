@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.mirror import INDEX, Mirror
+from afrl_ray.pipeline.mirror import INDEX, Index, Mirror
+from afrl_ray.storage import StorageError
 
 
 @pytest.fixture
@@ -107,6 +108,57 @@ def test_hidden_entries_and_those_not_named_stay_here(mirror: Mirror, tmp_path: 
     assert fetched(chosen, tmp_path / "there") == {"config": "c"}
     fetched(chosen, here)
     assert (here / "other").exists()
+
+
+def test_the_remains_of_a_killed_upload_are_no_part_of_the_next_one(mirror: Mirror, twin: Path, tmp_path: Path) -> None:
+    """It ended before there was an index; what it had uploaded is older than what is published next."""
+    write(twin, checkpoint__one="0", checkpoint__stale="of another step")
+    here = write(tmp_path / "here", checkpoint__one="1", policy="p")
+    mirror.publish(here, "key")
+    assert fetched(mirror, tmp_path / "there") == {"checkpoint/one": "1", "policy": "p"}
+    assert json.loads((twin / INDEX).read_text())["entries"]["policy"]["object"] == "policy"
+
+
+def test_an_index_that_cannot_be_written_down_leaves_the_published_one(
+    mirror: Mirror, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = write(tmp_path / "here", policy="1")
+    mirror.publish(here, "key")
+    before = (twin / INDEX).read_bytes()
+    write(here, policy="22")
+
+    def interrupted(_index: Index) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "to_json", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mirror.publish(here, "key")
+    assert (twin / INDEX).read_bytes() == before
+    mirror.publish(here, "key")
+    assert fetched(mirror, tmp_path / "there") == {"policy": "22"}
+
+
+@pytest.mark.parametrize(
+    "content", ["", '{"key": "k", "entr', "[]", '{"key": "k"}', '{"key": "k", "entries": {"a": 1}}']
+)
+def test_a_damaged_index_is_one_line(content: str, mirror: Mirror, twin: Path) -> None:
+    (twin / INDEX).write_text(content)
+    with pytest.raises(StorageError) as error:
+        mirror.index()
+    assert str(error.value) == (
+        f"{mirror.uri}/index.json is damaged: put an earlier version of it back, or delete it to begin this anew"
+    )
+
+
+def test_a_damaged_record_of_the_working_copy_costs_one_more_exchange(mirror: Mirror, tmp_path: Path) -> None:
+    here = write(tmp_path / "here", policy="p")
+    mirror.publish(here, "key")
+    (here / ".mirror.json").write_text("")
+    assert fetched(mirror, here) == {"policy": "p"}
+    write(here, policy="pp")
+    mirror.publish(here, "key")
+    assert fetched(mirror, tmp_path / "there") == {"policy": "pp"}
 
 
 # ---- stages ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,11 @@ def test_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun, rec
     note = record("partition", job)
     job.reach(AFTER)
     host = hosts.worker_of_a_trial()
+    nodes = hosts.living(host)
+    assert nodes
     note.strike(host.unplug)
+    # the storage is a folder, which even a host without a network writes to: that alone is no recovery
+    wait_for(lambda: hosts.given_up(nodes), "the head to give the host up")
     note.recovered()
     host.plug_in()
     note.end()
@@ -32,7 +36,10 @@ def test_power_cut(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callab
     note = record("power_cut", job)
     job.reach(AFTER)
     host = hosts.worker_of_a_trial()
+    nodes = hosts.living(host)
+    assert nodes
     note.strike(host.cut_power)
+    wait_for(lambda: hosts.given_up(nodes), "the head to give the host up")
     note.recovered()
     note.end()
     hosts.mend(host)

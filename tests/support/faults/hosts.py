@@ -197,11 +197,18 @@ class Hosts:
 
     def living(self, host: Host) -> set[str]:
         """Ids of the nodes on a host that the head takes to be alive; none while it does not answer."""
+        return {one["node_id"] for one in self._nodes() if one["state"] == "ALIVE" and one["node_ip"] == host.address}
+
+    def given_up(self, nodes: set[str]) -> bool:
+        """Whether the head takes all these nodes to be dead; not while it does not answer."""
+        return nodes <= {one["node_id"] for one in self._nodes() if one["state"] == "DEAD"}
+
+    def _nodes(self) -> list[dict[str, Any]]:
         try:
-            nodes = self.request("/api/v0/nodes?limit=1000&timeout=5")["data"]["result"]["result"]
+            nodes: list[dict[str, Any]] = self.request("/api/v0/nodes?limit=1000&timeout=5")["data"]["result"]["result"]
         except (OSError, KeyError, TypeError):
-            return set()
-        return {one["node_id"] for one in nodes if one["state"] == "ALIVE" and one["node_ip"] == host.address}
+            return []
+        return nodes
 
     def attempt(self, job_id: str) -> str:
         """The submission id of a job's last attempt."""

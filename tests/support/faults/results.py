@@ -43,11 +43,20 @@ class Results:
         named = ((re.sub(r" \(\w+\)$", "", run), key, step, value) for run, key, step, value in rows)
         return Counter(row for row in named if not row[1].startswith(_NOT_REPEATABLE))
 
-    def ended(self) -> dict[str, str]:
-        """Every run's status in MLflow."""
+    def ended(self) -> dict[str, list[str]]:
+        """The status in MLflow of every run, by name: of all of them where several have one name."""
         with sqlite3.connect(self.database) as database:
             rows = database.execute("select name, status from runs").fetchall()
-        return {re.sub(r" \(\w+\)$", "", name): status for name, status in rows}
+        statuses: dict[str, list[str]] = {}
+        for name, status in rows:
+            statuses.setdefault(re.sub(r" \(\w+\)$", "", name), []).append(status)
+        return statuses
+
+    def trial_failures(self) -> int:
+        """How often trials failed, as Tune has counted."""
+        newest = max((self.output / "finetune" / "tune").glob("experiment_state-*.json"))
+        trials = json.loads(newest.read_text())["trial_data"]
+        return sum(json.loads(metadata)["num_failures"] for _, metadata in trials)
 
     def trials_of_mlflow(self) -> Counter[tuple[str, int]]:
         """How often MLflow has each trial's row of each step."""
@@ -92,4 +101,5 @@ def assert_as_undisturbed(results: Results, undisturbed: Results) -> None:
     assert {row: n for row, n in results.logged().items() if row[0] in trials} == {
         row: n for row, n in undisturbed.logged().items() if row[0] in trials
     }
-    assert {name: results.ended()[name] for name in trials} == dict.fromkeys(trials, "FINISHED")
+    assert trials
+    assert {name: results.ended().get(name) for name in trials} == {name: ["FINISHED"] for name in trials}

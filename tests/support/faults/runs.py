@@ -49,9 +49,9 @@ class Run:
     def results(self) -> Results:
         return Results(self.output, self.database)
 
-    @property
-    def replay_logs(self) -> Path:
-        return self.output / "finetune" / "replay"
+    def rows_files(self, trial_id: str) -> set[str]:
+        """Names of the files that hold the rows of a trial's replay."""
+        return {file.name for file in (self.output / "finetune" / "replay" / trial_id).glob("rows-*.npy")}
 
     def steps(self) -> dict[str, int]:
         """The environment steps of each trial's last checkpoint."""
@@ -199,6 +199,11 @@ class S3Run(LocalRun):
                 trial = name.split("/")[-3]
                 found[trial] = max(found.get(trial, 0), record["step"])
         return found
+
+    def rows_files(self, trial_id: str) -> set[str]:
+        assert self.bucket is not None
+        names = self.bucket.names(f"{self.prefix}finetune/replay/{trial_id}/")
+        return {name.rpartition("/")[2] for name in names if name.endswith(".npy")}
 
     def succeed(self) -> bool:
         assert self.bucket is not None
