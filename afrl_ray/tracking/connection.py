@@ -37,6 +37,11 @@ class Refused(Exception):
     """MLflow will never accept this entry, for instance because its run was deleted."""
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow says that it will never take what it was sent."""
+    return getattr(error, "error_code", None) in _PERMANENT
+
+
 class Connection:
     """The client and the experiment; both are made at the first use, and again in every process this is pickled to."""
 
@@ -70,7 +75,7 @@ class Connection:
                 self._experiment_id, self._client = self._open()
             action(self._client, self._experiment_id)
         except Exception as error:
-            if getattr(error, "error_code", None) in _PERMANENT or isinstance(error, FileNotFoundError):
+            if is_refusal(error):
                 raise Refused(str(error)) from error
             now = time.monotonic()
             self._retry_at = now + max(_SHORTEST_PAUSE, _PAUSE_PER_WAIT * (now - begin))
