@@ -179,6 +179,15 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
         return int(self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0))
 
     @property
+    def lost_env_runners(self) -> int:
+        """How often a remote env runner was lost, since this algorithm was built."""
+        group = self.env_runner_group
+        if group is None:
+            return 0
+        missing = group.num_remote_env_runners() - group.num_healthy_remote_env_runners()
+        return int(group.num_remote_worker_restarts() + missing)
+
+    @property
     def step_count(self) -> int:
         """What the training is counted in: environment steps, or updates where there is no environment."""
         if not self.config.learns_offline:
