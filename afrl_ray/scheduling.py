@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from afrl_ray.config import ResourceRequest, RuntimeSettings
 
@@ -21,6 +21,8 @@ class Demand:
     first: Resources
     others: Resources
     count_others: int = 0
+    beside: Resources = field(default_factory=dict)
+    """What something else keeps reserved on some node meanwhile."""
 
 
 def cluster_address(runtime: RuntimeSettings) -> str | None:
@@ -54,7 +56,10 @@ def pretrain_bundle(runtime: RuntimeSettings) -> dict[str, float]:
 
 
 def demands(runtime: RuntimeSettings, *, on_cluster: bool) -> list[Demand]:
-    """All that an experiment needs at one time or another; driver and pretraining only where a cluster is joined."""
+    """All that an experiment needs at one time or another; driver and pretraining only where a cluster is joined.
+
+    The driver keeps what it has until all is over, so that everything else has to fit beside it.
+    """
     trial = trial_bundles(runtime)
     own = [
         Demand("a trial (runtime.resources.trial)", trial[0], {}),
@@ -64,10 +69,10 @@ def demands(runtime: RuntimeSettings, *, on_cluster: bool) -> list[Demand]:
         name = f"a trial with {len(trial) - 1} env runners (runtime.resources.trial and .env_runner)"
         own.insert(1, Demand(name, trial[0], trial[1], len(trial) - 1))
     if on_cluster:
-        own += [
-            Demand("the driver (runtime.resources.driver)", bundle(runtime.resources.driver), {}),
-            Demand("pretraining (runtime.resources.pretrain)", pretrain_bundle(runtime), {}),
-        ]
+        driver = bundle(runtime.resources.driver)
+        pretraining = Demand("pretraining (runtime.resources.pretrain)", pretrain_bundle(runtime), {})
+        beside = [replace(demand, beside=driver) for demand in (*own, pretraining)] if driver else []
+        own += [Demand("the driver (runtime.resources.driver)", driver, {}), pretraining, *beside]
     return own
 
 
@@ -84,7 +89,11 @@ def refusal(wanted: Sequence[Demand], nodes: Sequence[Resources]) -> str | None:
             asked = describe(demand.first)
             if demand.count_others:
                 asked += f" and {demand.count_others} times {describe(demand.others)}"
-            return f"{demand.name} asks for {asked}, which no node can ever give; the cluster has {_inventory(nodes)}"
+            never = "which no node can ever give"
+            if demand.beside:
+                reserved = f"(runtime.resources.driver: {describe(demand.beside)})"
+                never = f"which no node can ever give while the driver keeps its own {reserved}"
+            return f"{demand.name} asks for {asked}, {never}; the cluster has {_inventory(nodes)}"
     return None
 
 
@@ -95,14 +104,19 @@ def describe(resources: Resources) -> str:
 
 def _can_be_met(demand: Demand, nodes: Sequence[Resources]) -> bool:
     """Whether the first bundle fits on some node, such that the others, all alike, fit on what is left everywhere."""
+    return any(
+        sum(room(demand.others, node) for node in left) >= demand.count_others
+        for remaining in _without(demand.beside, nodes)
+        for left in _without(demand.first, remaining)
+    )
+
+
+def _without(taken: Resources, nodes: Sequence[Resources]) -> Iterator[list[Resources]]:
+    """What the nodes have left where `taken` is on one of them, for each that it fits on."""
     for index, node in enumerate(nodes):
-        if room(demand.first, node) < 1:
-            continue
-        left = {name: amount - demand.first.get(name, 0.0) for name, amount in node.items()}
-        others = [left if position == index else other for position, other in enumerate(nodes)]
-        if sum(room(demand.others, other) for other in others) >= demand.count_others:
-            return True
-    return False
+        if room(taken, node) >= 1:
+            left = {name: amount - taken.get(name, 0.0) for name, amount in node.items()}
+            yield [left if position == index else other for position, other in enumerate(nodes)]
 
 
 def _inventory(nodes: Sequence[Resources]) -> str:

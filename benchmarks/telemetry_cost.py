@@ -39,7 +39,7 @@ def read_counts() -> Callable[[], None]:
     logger = MetricsLogger(root=True)
     paths = [(ENV_RUNNER_RESULTS, name) for name in ("num_env_steps_sampled_lifetime", "num_episodes_lifetime")]
     paths += [(ENV_RUNNER_RESULTS, NUM_FAULT_DRAWS_LIFETIME), (LEARNER_RESULTS, ALL_MODULES, NUM_UPDATES_LIFETIME)]
-    meter = TrainingMeter(SimpleNamespace(metrics=logger), "adversarial")  # type: ignore[arg-type]
+    meter = TrainingMeter(SimpleNamespace(metrics=logger, lost_env_runners=0), "adversarial")  # type: ignore[arg-type]
 
     def call() -> None:
         for path in paths:

@@ -49,10 +49,19 @@ start() {
     nodes+=($!)
 }
 start "${hosts[0]}" --head --node-ip-address="$head_ip" --port="$port" --dashboard-host=127.0.0.1 --dashboard-port=$((port + 10000))
+answers=
 for _ in {1..60}; do
-    if ray health-check --address "$head_ip:$port" 2> /dev/null; then break; fi
+    if ray health-check --address "$head_ip:$port" 2> /dev/null; then
+        answers=yes
+        break
+    fi
+    kill -0 "${nodes[0]}" 2> /dev/null || break # it has ended already
     sleep 1
 done
+if [ -z "$answers" ]; then
+    echo "error: the Ray head on ${hosts[0]} ($head_ip:$port) does not answer; its own words are above" >&2
+    exit 1
+fi
 for host in "${hosts[@]:1}"; do
     start "$host" --address="$head_ip:$port" --node-ip-address="$(address "$host")"
 done

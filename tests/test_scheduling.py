@@ -91,3 +91,21 @@ def test_driver_and_pretraining_count_only_on_a_cluster() -> None:
     asked = runtime(resources__driver__cpus=4, resources__pretrain__cpus=4)
     assert refusal(demands(asked, on_cluster=False), [SMALL]) is None
     assert "the driver" in str(refusal(demands(asked, on_cluster=True), [SMALL]))
+
+
+def test_the_driver_keeps_what_it_has_while_the_others_run() -> None:
+    asked = runtime(resources__driver__cpus=1)
+    assert refusal(demands(asked, on_cluster=True), [{"CPU": 2.0}]) is None
+    assert refusal(demands(asked, on_cluster=True), [{"CPU": 1.0}, {"CPU": 1.0}]) is None
+    assert refusal(demands(asked, on_cluster=True), [{"CPU": 1.0}]) == (
+        "a trial (runtime.resources.trial) asks for 1 CPU, which no node can ever give while the driver keeps its own "
+        "(runtime.resources.driver: 1 CPU); the cluster has 1 node of 1 CPU"
+    )
+    assert refusal(demands(runtime(), on_cluster=True), [{"CPU": 1.0}]) is None  # it reserves nothing
+    with_runners = runtime(resources__driver__cpus=1, num_env_runners=2)
+    assert refusal(demands(with_runners, on_cluster=True), [{"CPU": 2.0}, {"CPU": 2.0}]) is None
+    assert "2 times 1 CPU" in str(refusal(demands(with_runners, on_cluster=True), [{"CPU": 1.0}, {"CPU": 2.0}]))
+    # wherever the driver is, the trial needs the one node that has what it asks for
+    special = runtime(resources__driver__cpus=1, resources__trial__custom={"special": 1})
+    assert refusal(demands(special, on_cluster=True), [{"CPU": 1.0, "special": 1.0}, {"CPU": 1.0}]) is None
+    assert refusal(demands(special, on_cluster=True), [{"CPU": 1.0, "special": 1.0}, {"CPU": 0.0}]) is not None

@@ -179,6 +179,15 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
         return int(self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0))
 
     @property
+    def lost_env_runners(self) -> int:
+        """How often a remote env runner was lost, since this algorithm was built."""
+        group = self.env_runner_group
+        if group is None:
+            return 0
+        missing = group.num_remote_env_runners() - group.num_healthy_remote_env_runners()
+        return int(group.num_remote_worker_restarts() + missing)
+
+    @property
     def step_count(self) -> int:
         """What the training is counted in: environment steps, or updates where there is no environment."""
         if not self.config.learns_offline:
@@ -215,23 +224,40 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
         return policy  # type: ignore[no-any-return]
 
     def _sample(self, random_actions: bool) -> list[Fragment]:
-        group = self.env_runner_group
-        if group.num_remote_env_runners() == 0:
+        if self.env_runner_group.num_remote_env_runners() == 0:
             results = [(self.env_runner.sample(random_actions=random_actions), self.env_runner.get_metrics())]
         else:
-            results = group.foreach_env_runner(
-                lambda runner, random_actions=random_actions: (
-                    runner.sample(random_actions=random_actions),
-                    runner.get_metrics(),
-                ),
-                local_env_runner=False,
-                timeout_seconds=self.config.sample_timeout_s,
-            )
+            results = self._sample_remotely(random_actions)
         self.metrics.aggregate([metrics for _, metrics in results], key=ENV_RUNNER_RESULTS)
         self._empty_rounds = 0 if results else self._empty_rounds + 1
         if self._empty_rounds > _MOST_EMPTY_ROUNDS:
             raise RuntimeError(f"no env runner has answered in {self._empty_rounds} rounds; see their logs for why")
         return [fragment for fragments, _ in results for fragment in fragments]
+
+    def _sample_remotely(self, random_actions: bool) -> list[tuple[list[Fragment], Any]]:
+        """Fragments and metrics of one round, whose steps are the same whoever is lost: one that has answered samples
+        what the others did not, so that evaluations come at the steps they are due at."""
+        group, config = self.env_runner_group, self.config
+        missing = group.num_remote_env_runners() * config.rollout_fragment_length * config.num_envs_per_env_runner
+        results: list[tuple[list[Fragment], Any]] = []
+        asked, share = None, None  # all of them, each for a fragment
+        while missing > 0:
+            answers = group.foreach_env_runner(
+                lambda runner, share=share: (
+                    runner.worker_index,
+                    runner.sample(num_timesteps=share, random_actions=random_actions),
+                    runner.get_metrics(),
+                ),
+                local_env_runner=False,
+                remote_worker_ids=asked,
+                timeout_seconds=config.sample_timeout_s,
+            )
+            if not answers:
+                break
+            results += [(fragments, metrics) for _, fragments, metrics in answers]
+            missing -= sum(fragment.env_steps() for _, fragments, _ in answers for fragment in fragments)
+            asked, share = [answers[0][0]], missing
+        return results
 
     def _update(self, fragments: list[NDArray[np.float32]], num_updates: int) -> None:
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):

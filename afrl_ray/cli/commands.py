@@ -153,11 +153,12 @@ def ui(arguments: argparse.Namespace) -> None:
     from afrl_ray.config import load_experiment
 
     settings = load_experiment(*config_and_overrides(arguments))
+    from afrl_ray.config.location import without_password
     from afrl_ray.tracking.location import default_uri, ui_command
 
     uri = default_uri(settings.tracking, settings.tracking_neighbour)
     command, environment = ui_command(uri, arguments.port, arguments.host)
-    print(f"{uri} at http://{arguments.host}:{arguments.port}", file=sys.stderr)
+    print(f"{without_password(uri)} at http://{arguments.host}:{arguments.port}", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, env=environment, check=False)
 

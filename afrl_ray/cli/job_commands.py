@@ -121,9 +121,15 @@ def _described(job: "Job") -> dict[str, Any]:
         "attempt": latest.number,
         "submitted": job_status.moment(latest.started),
         "time": job_status.duration(latest.seconds),
-        "output": job.specification.output,
+        "output": _output(job),
         "message": (latest.message.splitlines() or [""])[0],
     }
+
+
+def _output(job: "Job") -> str:
+    if job.readable is not None:
+        return job.readable.output
+    return f"{job.output or ''} (submitted by afrl_ray {job.version})".strip()
 
 
 def _row(job: "Job") -> tuple[str, ...]:

@@ -39,11 +39,13 @@ def plans_and_cases(arguments: argparse.Namespace) -> tuple[list["Plan"], list["
 
     Raises:
         ConfigError: there is no such study or scale, or its settings do not fit.
+        ValueError: two studies have the same name.
     """
     from afrl_ray.studies.expand import expand
     from afrl_ray.studies.files import study_names
 
     names = study_names() if arguments.studies == ["all"] else list(dict.fromkeys(arguments.studies))
+    _refuse_the_same_name(names, "the folders of their results")
     plans = [_plan(arguments, name, arguments.scale) for name in names]
     return plans, [case for plan in plans for case in expand(plan)]
 
@@ -59,6 +61,7 @@ def submit(arguments: argparse.Namespace) -> "Submittable":
     from afrl_ray.studies.files import is_file, short_name
 
     given = [*(plan.name for plan in plans), arguments.scale]
+    _refuse_the_same_name([name for name in given if is_file(name)], "the files that travel with a job")
     files = {Path(name).name: read_settings_file(Path(name).expanduser()) for name in given if is_file(name)}
     *studies, scale = [Path(name).name if is_file(name) else name for name in given]
     options: list[str] = ["--scale", scale, "--output", str(arguments.output or _OUTPUT)]
@@ -76,6 +79,19 @@ def submit(arguments: argparse.Namespace) -> "Submittable":
             output=str(arguments.output or _OUTPUT),
         ),
     )
+
+
+def _refuse_the_same_name(names: Sequence[str], what: str) -> None:
+    """
+    Raises:
+        ValueError: two of `names` are the same as `what`, which is all that would tell them apart.
+    """
+    from afrl_ray.studies.files import short_name
+
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            if short_name(other) == short_name(name):
+                raise ValueError(f"{other} and {name} are both {short_name(name)} as {what}; rename one of them")
 
 
 def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":

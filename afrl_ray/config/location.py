@@ -10,6 +10,9 @@ from pydantic import BeforeValidator
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+", re.ASCII)
 _STORAGE = re.compile(r"(s3|gs)://[^/?#\s]+/[^/?#\s][^?#\s]*", re.ASCII)
 
+_PASSWORD = re.compile(r"(://[^/?#:@]*:).*(?=@)")
+_PASSWORD_PARAMETER = re.compile(r"([?&](?:password|passwd|token)=)[^&#]*")
+
 
 def is_uri(location: str) -> bool:
     """Whether `location` is written as a URI, and not as a path."""
@@ -26,6 +29,11 @@ def storage_uri(location: str) -> str:
     if not _STORAGE.fullmatch(stripped):
         raise ValueError(f"{location} is no storage known here: write s3://BUCKET/PREFIX, or a folder")
     return stripped
+
+
+def without_password(uri: str) -> str:
+    """`uri` as it may be shown: with *** for a password in it, whether behind the user's name or as a parameter."""
+    return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", uri))
 
 
 def scratch_folder() -> Path:

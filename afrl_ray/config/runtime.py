@@ -5,9 +5,10 @@ None of it is part of what a result is called, though other numbers of processes
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, field_serializer, model_validator
 
 from afrl_ray.config.base import Settings
+from afrl_ray.config.location import without_password
 from afrl_ray.config.resources import ResourceSettings
 
 
@@ -44,6 +45,10 @@ class TrackingSettings(Settings):
     enabled: bool = True
     uri: str | None = None
     """MLflow tracking URI; MLFLOW_TRACKING_URI of the environment when not given, or else mlflow.db beside the output
-    folder."""
+    folder. One with a password in it is written into no file; give that in the environment."""
     experiment: str = "afrl"
     """MLflow experiment that the runs appear in."""
+
+    @field_serializer("uri", when_used="json")
+    def _keep_passwords_out_of_files(self, uri: str | None) -> str | None:
+        return uri if uri is None or without_password(uri) == uri else None

@@ -1,6 +1,7 @@
 """A Ray cluster as seen through its dashboard: its nodes, and the jobs that `afrl` started there."""
 
 import asyncio
+import json
 import logging
 import shlex
 import tempfile
@@ -8,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -61,12 +63,45 @@ class Job:
     """All attempts at one specification, the first one first."""
 
     id: str
-    specification: JobSpecification
     attempts: tuple[Attempt, ...]
+    version: str
+    """Of the package that made the latest attempt."""
+    written: str
+    """The specification as that package wrote it."""
 
     @property
     def latest(self) -> Attempt:
         return self.attempts[-1]
+
+    @cached_property
+    def readable(self) -> JobSpecification | None:
+        """The specification, or None where another version of the package wrote what this one does not know."""
+        try:
+            return JobSpecification.model_validate_json(self.written)
+        except ValueError:
+            return None
+
+    @property
+    def specification(self) -> JobSpecification:
+        """
+        Raises:
+            JobError: this version of the package cannot read it.
+        """
+        if self.readable is None:
+            raise JobError(
+                f"{self.id} was submitted by afrl_ray {self.version}, and this is {__version__}, which cannot read its "
+                "settings; use that version"
+            )
+        return self.readable
+
+    @property
+    def output(self) -> str | None:
+        """The folder it writes to, as its settings name it; None where that cannot be read."""
+        try:
+            output = json.loads(self.written)["output"]
+        except (ValueError, TypeError, KeyError):
+            return None
+        return output if isinstance(output, str) else None
 
 
 class Cluster:
@@ -101,16 +136,17 @@ class Cluster:
         """The jobs that `afrl` submitted, the latest submission last."""
         with one_line(self.url):
             details = self._client.list_jobs()
-        attempts: dict[str, list[tuple[Attempt, str]]] = defaultdict(list)
+        attempts: dict[str, list[tuple[Attempt, Mapping[str, str]]]] = defaultdict(list)
         for one in details:
             metadata = one.metadata or {}
             if _SPECIFICATION in metadata and one.submission_id:
-                attempts[metadata[_JOB]].append((_attempt(one, metadata), metadata[_SPECIFICATION]))
+                attempts[metadata.get(_JOB, one.submission_id)].append((_attempt(one, metadata), metadata))
         jobs = []
         for job_id, found in attempts.items():
             found.sort(key=lambda pair: pair[0].number)
-            specification = JobSpecification.model_validate_json(found[-1][1])
-            jobs.append(Job(job_id, specification, tuple(attempt for attempt, _ in found)))
+            metadata = found[-1][1]
+            version = metadata.get(_VERSION, "of an unknown version")
+            jobs.append(Job(job_id, tuple(attempt for attempt, _ in found), version, metadata[_SPECIFICATION]))
         return sorted(jobs, key=lambda job: job.latest.started)
 
     def job(self, job_id: str) -> Job:
@@ -196,7 +232,10 @@ class Cluster:
         wanted = {"node_id": attempt.node, "filename": report_file(attempt.submission_id), "lines": -1}
         with one_line(self.url):  # ray.util.state.get_log does the same, and takes no dashboard's address
             answer = self._client._do_request("GET", f"/api/v0/logs/file?{urlencode(wanted)}")
-        return JobReport.model_validate_json(answer.text) if answer.status_code == 200 else None
+        try:
+            return JobReport.model_validate_json(answer.text) if answer.status_code == 200 else None
+        except ValueError:  # of another version of the package
+            return None
 
     def follow_log(self, submission_id: str) -> Iterator[str]:
         """The driver's words, old and new, until the attempt is over."""
@@ -217,7 +256,7 @@ class Cluster:
 def _attempt(details: Any, metadata: Mapping[str, str]) -> Attempt:
     return Attempt(
         submission_id=details.submission_id,
-        number=int(metadata[_ATTEMPT]),
+        number=int(metadata.get(_ATTEMPT, 1)),
         status=str(details.status),
         message=details.message or "",
         started=(details.start_time or 0) / 1000,

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from afrl_ray.config import ExperimentSettings, RuntimeSettings, settings_fingerprint
+from afrl_ray.config.location import without_password
 from afrl_ray.jobs.errors import JobError
 from afrl_ray.tracking.database import database_file
 
@@ -88,7 +89,8 @@ def check_job_id(job_id: str) -> str:
 
 
 def refuse_local_files(settings: ExperimentSettings) -> None:
-    """Relative paths that exist here; an absolute one may be on storage that the cluster shares with this machine.
+    """Relative paths that exist here; an absolute one may be on storage that the cluster shares with this machine. And
+    a password, which everyone with the cluster's token could read.
 
     Raises:
         JobError: there is one.
@@ -100,6 +102,11 @@ def refuse_local_files(settings: ExperimentSettings) -> None:
                 f"{name} is {value}, a file of this machine: put it where all nodes of the cluster see it, "
                 "and give that absolute path"
             )
+    if without_password(settings.tracking.uri or "") != (settings.tracking.uri or ""):
+        raise JobError(
+            "tracking.uri has a password in it, which a job does not keep secret: set MLFLOW_TRACKING_URI, or "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment of the cluster's nodes"
+        )
     database = database_file(settings.tracking.uri or "")
     if database is not None and not database.is_absolute():
         raise JobError(

@@ -1,5 +1,6 @@
 """Beginning a job, beginning it again, and not beginning it twice."""
 
+import posixpath
 from dataclasses import dataclass
 
 from afrl_ray.config import settings_fingerprint
@@ -81,9 +82,16 @@ def _same_again(job: Job, specification: JobSpecification) -> Outcome:
 
 
 def _refuse_two_writers(specification: JobSpecification, jobs: list[Job]) -> None:
+    place = _normal(specification.output)
     for job in jobs:
-        if not job.latest.is_over and job.specification.output == specification.output:
+        if not job.latest.is_over and job.output is not None and _normal(job.output) == place:
             raise JobError(
                 f"{job.id} is {job.latest.status} and writes to {specification.output} too; "
                 "stop it first, or set another output"
             )
+
+
+def _normal(output: str) -> str:
+    """A folder or URI, written one way: `runs/x`, `./runs/x` and `runs/y/../x/` are the same."""
+    scheme, separator, path = output.rpartition("://")
+    return f"{scheme}{separator}{posixpath.normpath(path)}"

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
@@ -46,6 +47,13 @@ def connect(runtime: RuntimeSettings) -> None:
     quiet_ray()
     publish_for_cluster(Path(ray._private.worker._global_node.get_logs_dir_path()))
     _take_sigterm_for_ctrl_c()
+
+
+def beside_the_driver() -> dict[str, Any]:
+    """Options of an actor that takes next to nothing and is of use to this process alone: it is on the same node, and
+    never on one that is lost before this process is."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return {"num_cpus": 0, "scheduling_strategy": here}
 
 
 def _start_here(**options: Any) -> None:

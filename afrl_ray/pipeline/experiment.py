@@ -10,9 +10,24 @@ from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
 from afrl_ray.pipeline.artifacts import Stage, content_key
 from afrl_ray.pipeline.mirror import Mirror
-from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker
+from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker, default_uri
 
 CONFIG_FILE = "config.yaml"
+
+
+def pinned(settings: ExperimentSettings) -> ExperimentSettings:
+    """`settings` with the output and the tracking URI that this process finds, for all processes of a job: their
+    environments and folders may say otherwise.
+
+    Raises:
+        ValueError: the URI of one of them is of no kind that is known.
+    """
+    tracking = settings.tracking
+    if tracking.enabled:
+        uri = default_uri(tracking, settings.tracking_neighbour)
+        tracking = tracking.model_copy(update={"uri": uri})
+    output = settings.output_uri or settings.output_directory
+    return settings.model_copy(update={"output": output, "tracking": tracking})
 
 
 @dataclass(frozen=True)

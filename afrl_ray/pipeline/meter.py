@@ -11,7 +11,7 @@ from ray.rllib.utils.metrics import (
 from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME
 from afrl_ray.algorithms.learner import NUM_UPDATES_LIFETIME
-from afrl_ray.telemetry.metrics import ENV_STEPS, EPISODES, FAULT_DRAWS, UPDATES
+from afrl_ray.telemetry.metrics import ENV_STEPS, EPISODES, FAILURES, FAULT_DRAWS, UPDATES, Counter
 
 _COUNTS = {
     ENV_STEPS: (ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME),
@@ -27,7 +27,7 @@ class TrainingMeter:
     def __init__(self, algorithm: OffPolicyAlgorithm, condition: str = "") -> None:
         """`condition` is what faults are drawn under."""
         self._algorithm = algorithm
-        self._labels = {FAULT_DRAWS: {"condition": condition}}
+        self._labels = {FAULT_DRAWS: {"condition": condition}, FAILURES: {"kind": "env runner"}}
         self._counted = self._counts()
 
     def read(self) -> None:
@@ -37,5 +37,6 @@ class TrainingMeter:
             counter.add(count - self._counted[counter], **self._labels.get(counter, {}))
         self._counted = now
 
-    def _counts(self) -> dict[object, float]:
-        return {counter: float(self._algorithm.metrics.peek(path, default=0)) for counter, path in _COUNTS.items()}
+    def _counts(self) -> dict[Counter, float]:
+        counts = {counter: float(self._algorithm.metrics.peek(path, default=0)) for counter, path in _COUNTS.items()}
+        return {**counts, FAILURES: float(self._algorithm.lost_env_runners)}

@@ -1,9 +1,12 @@
 """Pretraining as a Ray task: a driver that computes nothing can stand on a small head node."""
 
 import io
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -11,7 +14,7 @@ from afrl_ray.config import ExperimentSettings
 from afrl_ray.datasets import Transitions
 from afrl_ray.pipeline import progress
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.cluster import quiet_ray
+from afrl_ray.pipeline.cluster import beside_the_driver, quiet_ray
 from afrl_ray.pipeline.data import data_stage
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import pretrain, pretrain_stage
@@ -32,7 +35,7 @@ def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
     When that node dies, another goes on from the last checkpoint.
     """
     if not pretrain_stage(experiment, data_stage(experiment)).finished():
-        words = Queue(actor_options={"num_cpus": 0})
+        words = Queue(actor_options=beside_the_driver())
         options = actor_options(pretrain_bundle(experiment.settings.runtime))
         ready = warm_node()
         if ready is not None:
@@ -52,13 +55,27 @@ def _follow(task: Any, words: Queue) -> None:
     ended: list[Any] = []
     while not ended:
         ended, _ = ray.wait([task], timeout=_LOOK_INTERVAL)
-        for said in words.get_nowait_batch(words.qsize()):
+        for said in _heard(words):
             if isinstance(said, JobReport):
                 board.merge(said)
             else:
                 progress.console.file.write(said)
         progress.console.file.flush()
     ray.get(task)
+
+
+def _heard(words: Queue) -> list[Any]:
+    """What has been said since the last time; nothing any more where the queue's process has died."""
+    try:
+        return list(words.get_nowait_batch(words.qsize()))
+    except RayActorError:
+        return []
+
+
+def _say(words: Queue, what: Any) -> None:
+    """Into the queue; where its process has died, nobody hears it, and the work goes on."""
+    with suppress(RayActorError):
+        words.put(what)
 
 
 class _Relay(io.TextIOBase):
@@ -68,7 +85,7 @@ class _Relay(io.TextIOBase):
         self._words = words
 
     def write(self, text: str) -> int:
-        self._words.put(text)
+        _say(self._words, text)
         return len(text)
 
 
@@ -80,7 +97,7 @@ def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
     configure_logs(settings.runtime.log_format, relay)  # type: ignore[arg-type]
     bind(job=job_of(settings.name))
     board.clear()
-    board.publish_to(words.put)
+    board.publish_to(partial(_say, words))
     event("process of pretraining is ready")
     with board.stage("pretrain"):
         pretrain(Experiment(settings))

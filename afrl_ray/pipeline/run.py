@@ -6,11 +6,12 @@ from typing import Any, Literal, get_args
 import yaml
 
 from afrl_ray.config import ExperimentSettings
+from afrl_ray.config.location import without_password
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
-from afrl_ray.pipeline.experiment import CONFIG_FILE, Experiment
+from afrl_ray.pipeline.experiment import CONFIG_FILE, Experiment, pinned
 from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
 from afrl_ray.pipeline.preflight import preflight
 from afrl_ray.pipeline.pretrain import pretrain
@@ -22,7 +23,6 @@ from afrl_ray.storage import require_writable
 from afrl_ray.telemetry import bind, configure_logs, event, job_of
 from afrl_ray.telemetry.board import board
 from afrl_ray.tracking.database import database_file
-from afrl_ray.tracking.location import default_uri
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
 
@@ -53,8 +53,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     """
     if until in ("finetune", "evaluation"):
         check_reference_returns(settings)
-    output = settings.output_uri or settings.output_directory
-    settings = settings.model_copy(update={"output": output})  # the same one for every process
+    settings = pinned(settings)
+    output = settings.output
     configure_logs(settings.runtime.log_format)
     bind(job=job_of(settings.name))
     board.clear()
@@ -77,7 +77,7 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     experiment.keep()
     with tracker.parent_run(settings.model_dump(mode="json")) as run:
         run.log_artifact(config_file)
-        event("experiment is in MLflow", uri=tracker.uri)
+        event("experiment is in MLflow", uri=without_password(tracker.uri))
         return _run_stages(experiment, until)
 
 
@@ -87,11 +87,10 @@ def _refuse_a_database_of_one_node(experiment: Experiment) -> None:
         ValueError: results go to a URI, and MLflow's would go to a file of whichever node writes them.
     """
     settings = experiment.settings
-    uri = default_uri(settings.tracking, settings.tracking_neighbour)
-    if settings.output_uri and settings.tracking.enabled and database_file(uri) is not None:
+    if settings.output_uri and settings.tracking.enabled and database_file(settings.tracking.uri or "") is not None:
         raise ValueError(
             f"output={settings.output_uri} on a cluster needs a tracking server: set tracking.uri=http://HOST:PORT, "
-            "or MLFLOW_TRACKING_URI on its nodes, or tracking.enabled=false"
+            "or MLFLOW_TRACKING_URI where the driver runs, or tracking.enabled=false"
         )
 
 
@@ -128,4 +127,4 @@ def report(finished: Finished) -> None:
         say(f"scores and curves: {finished.evaluation.location} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
     say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
     say(f"its policy: {finished.finetune.shown(best.policy)}")
-    say(f"MLflow: {finished.experiment.tracker.uri} (see it with `afrl ui`)")
+    say(f"MLflow: {without_password(finished.experiment.tracker.uri)} (see it with `afrl ui`)")

@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 
 from afrl_ray.attacks import BankClient
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack, attack_stage, bank_client
-from afrl_ray.pipeline.cluster import cluster_address, connect
+from afrl_ray.pipeline.cluster import beside_the_driver, cluster_address, connect
 from afrl_ray.pipeline.data import data_stage, make_data
-from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.experiment import Experiment, pinned
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
 from afrl_ray.scheduling import actor_options, bundle, pretrain_bundle
@@ -91,7 +93,7 @@ def _make_all_data(foundations: Sequence[Foundation]) -> None:
         return
     connect(runtime)
     resources = actor_options(bundle(runtime.resources.evaluation))
-    waiting = [_make_data.options(**resources).remote(foundation.experiment) for foundation in foundations]
+    waiting = [_make_data.options(**resources).remote(_pinned(foundation)) for foundation in foundations]
     with progress("data", len(waiting), "data sets") as report:
         while waiting:
             finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
@@ -107,23 +109,37 @@ def _pretrain_all(foundations: Sequence[Foundation]) -> None:
         pretrain(foundations[0].experiment)
         return
     connect(runtime)
-    board = _ProgressBoard.remote()
+    board = _ProgressBoard.options(**beside_the_driver()).remote()
     resources = actor_options(pretrain_bundle(runtime))
     waiting = [
-        _pretrain.options(**resources).remote(foundation.experiment, board, foundation.pretrain.key)
+        _pretrain.options(**resources).remote(_pinned(foundation), board, foundation.pretrain.key)
         for foundation in foundations
     ]
-    total = sum(foundation.settings.pretrain.updates for foundation in foundations)
+    done, total = 0, sum(foundation.settings.pretrain.updates for foundation in foundations)
     try:
         with progress(f"pretrain, {len(foundations)} trainings", total, "updates") as report:
             while waiting:
                 finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
                 ray.get(finished)  # a failed training ends them all
-                report.update(ray.get(board.done.remote()), f"{len(waiting)} unfinished")
+                done = _done(board, done)
+                report.update(done, f"{len(waiting)} unfinished")
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)
         ray.kill(board)
+
+
+def _pinned(foundation: Foundation) -> Experiment:
+    """The experiment as other processes are to have it."""
+    return Experiment(pinned(foundation.settings), foundation.store)
+
+
+def _done(board: Any, known: int) -> int:
+    """Updates of all trainings together; those known so far where the board's process has died."""
+    try:
+        return int(ray.get(board.done.remote()))
+    except RayActorError:
+        return known
 
 
 @ray.remote(num_cpus=0)
@@ -153,7 +169,8 @@ def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
         nonlocal told
         if completed >= total or time.monotonic() - told > _POLL_SECONDS:
             told = time.monotonic()
-            board.update.remote(key, completed)
+            with suppress(RayActorError):
+                board.update.remote(key, completed)
 
     configure_logs(experiment.settings.runtime.log_format)
     bind(job=job_of(experiment.settings.name), stage="pretrain")

@@ -46,17 +46,19 @@ class RunTrial(FinetuneTrial):
 
     def step(self) -> dict[str, Any]:
         result = super().step()
-        step = int(result["env_steps"])
-        if step and step % self._run.policy_interval == 0:
-            self._keep_policies(step)
-        if result["done"] or step % self._settings.finetune.checkpoint_interval == 0:
+        due = self._run.due_at(len(self._training.curve) - 1)
+        if due and due % self._run.policy_interval == 0:
+            self._keep_policies(due)
+        if result["done"] or due % self._settings.finetune.checkpoint_interval == 0:
             self._save()
         if result["done"]:
-            outputs = {"steps": step, "best_score": result["best_score"], "best_env_steps": result["best_env_steps"]}
+            outputs = {"steps": int(result["env_steps"])}
+            outputs |= {name: result[name] for name in ("best_score", "best_env_steps")}
             self._run.stage.finish(outputs, self._settings.seed)
         return result
 
     def _keep_policies(self, step: int) -> None:
+        """Under the step that the evaluation was due at; the training may be a few steps further."""
         best = self._training.best
         assert best is not None
         origin = {"run": self._run.stage.key, "step": step}

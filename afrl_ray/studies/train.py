@@ -18,10 +18,10 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import Reporter, progress
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.scheduling import trial_bundles
+from afrl_ray.studies.reporting import RunsInMLflow, finish_reporting
 from afrl_ray.studies.run_trial import RunTrial
 from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker
-from afrl_ray.tracking.tune_callback import MLflowTrialCallback
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,16 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
         TrialsFailedError: the others are kept, and the same call goes on from there.
         KeyboardInterrupt: passed on; every run goes on from its last checkpoint.
     """
-    pending = [named for named in _longest(wanted) if not named.run.finished()]
+    longest = _longest(wanted)
+    for named in longest:
+        finish_reporting(named.run, named.name, tracker)
+    pending = [named for named in longest if not named.run.finished()]
     if not pending:
         return
     connect(pending[0].run.settings.runtime)
     for named in pending:
         named.run.stage.begin()
+        named.run.followed.touch()
     clients = {named.run.foundation.key: named.run.foundation.bank_client() for named in pending}
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -61,6 +65,8 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
         raise TrialsFailedError(results.errors, len(pending))
     if not all(named.run.finished() for named in pending):
         raise KeyboardInterrupt  # which Tune had swallowed
+    for named in pending:
+        named.run.followed.unlink(missing_ok=True)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -100,7 +106,7 @@ def _tuner(
                 name=scratch.name,
                 storage_path=str(scratch.parent),
                 verbose=0,
-                callbacks=[MLflowTrialCallback(tracker, _name, _key), RunProgress(), TrialBoard(_name, len(pending))],
+                callbacks=[RunsInMLflow(tracker, _name, _key), RunProgress(), TrialBoard(_name, len(pending))],
                 failure_config=tune.FailureConfig(max_failures=3),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),

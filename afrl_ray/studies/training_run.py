@@ -10,6 +10,7 @@ from typing import Any, Literal
 from afrl_ray.config import ExperimentSettings, LinearCurriculum
 from afrl_ray.pipeline.artifacts import Stage, read_json, recover_directory
 from afrl_ray.pipeline.training import RECORD
+from afrl_ray.pipeline.trial import total_evaluations
 from afrl_ray.studies.foundations import Foundation
 
 PolicyKind = Literal["final", "best"]
@@ -57,6 +58,15 @@ class TrainingRun:
         suffix = ".best.safetensors" if kind == "best" else ".safetensors"
         return self.stage.directory / "policies" / f"{step}{suffix}"
 
+    @property
+    def followed(self) -> Path:
+        """A file that is there while a driver tells MLflow of the run, and stays where the driver is killed."""
+        return self.stage.directory / "followed"
+
+    def due_at(self, evaluation: int) -> int:
+        """Environment steps after which evaluation number `evaluation` is due; the first, number 0, is at the start."""
+        return min(evaluation * self.settings.finetune.evaluation_interval, self.steps)
+
     def reached(self) -> int:
         """Environment steps of its last checkpoint; 0 where there is none."""
         directory = recover_directory(self.checkpoint)
@@ -70,7 +80,7 @@ class TrainingRun:
         """Rows env_steps, normal, random, adversarial, mean, q, average of every evaluation until `steps`."""
         directory = recover_directory(self.checkpoint)
         rows = read_json(directory / RECORD)["curve"] if directory else []
-        return [row for row in rows if row["env_steps"] <= self.steps]
+        return list(rows[: total_evaluations(self.settings) + 1])
 
     def as_config(self, name: str, varied: Mapping[str, Any]) -> dict[str, Any]:
         """What Tune hands to the process that trains it."""

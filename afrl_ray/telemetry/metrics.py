@@ -135,7 +135,7 @@ FAULT_DRAWS = Counter(
 )
 BANK_READ_SECONDS = Histogram(
     "afrl_bank_read_seconds",
-    "Time to read q from the bank's actor, once per sample call.",
+    "Time to read q from the bank's actor: once per evaluation, or once per sample call of a remote env runner.",
     boundaries=[0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0],
 )
 
@@ -152,7 +152,7 @@ EVALUATION_TASKS = Gauge(
 TRACKING_UNSENT = Gauge("afrl_tracking_unsent", "Entries that wait for MLflow to answer.")
 
 # anywhere
-FAILURES = Counter("afrl_failures", "Processes that died, services that did not answer.", "kind")
+FAILURES = Counter("afrl_failures", "Trials and env runners that died, services that did not answer.", "kind")
 
 
 def exported_names() -> dict[str, str]:

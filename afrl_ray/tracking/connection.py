@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from afrl_ray.config.location import without_password
 from afrl_ray.telemetry.board import board
 from afrl_ray.tracking.database import create_if_missing
 
@@ -35,6 +36,11 @@ def import_mlflow() -> None:
 
 class Refused(Exception):
     """MLflow will never accept this entry, for instance because its run was deleted."""
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow says that it will never take what it was sent."""
+    return getattr(error, "error_code", None) in _PERMANENT
 
 
 class Connection:
@@ -70,21 +76,23 @@ class Connection:
                 self._experiment_id, self._client = self._open()
             action(self._client, self._experiment_id)
         except Exception as error:
-            if getattr(error, "error_code", None) in _PERMANENT or isinstance(error, FileNotFoundError):
+            if is_refusal(error):
                 raise Refused(str(error)) from error
             now = time.monotonic()
             self._retry_at = now + max(_SHORTEST_PAUSE, _PAUSE_PER_WAIT * (now - begin))
             if not self._failing:
-                board.failure("tracking", f"MLflow at {self.uri} cannot be reached")
+                shown = without_password(self.uri)
+                reason = str(error).replace(self.uri, shown).splitlines()
+                board.failure("tracking", f"MLflow at {shown} cannot be reached")
                 logger.warning(
                     "MLflow at %s cannot be reached; the experiment goes on, its entries are kept and sent later (%s)",
-                    self.uri,
-                    str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
+                    shown,
+                    reason[0][:300] if reason else type(error).__name__,
                 )
             self._failing = True
             return False
         if self._failing:
-            logger.warning("MLflow at %s answers again", self.uri)
+            logger.warning("MLflow at %s answers again", without_password(self.uri))
         self._failing = False
         self.has_answered = True
         self._retry_at = 0.0

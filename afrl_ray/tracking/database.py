@@ -28,11 +28,16 @@ def create_if_missing(uri: str, artifact_root: str | None) -> None:
     try:
         store = SqlAlchemyStore(f"{SQLITE}{temporary}", artifact_root)
         store.engine.dispose()
-        try:
-            os.link(temporary, file)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            temporary.rename(file)
+        keep_first(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def keep_first(temporary: Path, file: Path) -> None:
+    """Give `temporary`, which is complete, the name `file`, unless another process was faster."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        temporary.rename(file)

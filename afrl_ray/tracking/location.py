@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from afrl_ray.config import TrackingSettings
+from afrl_ray.config.location import without_password
 from afrl_ray.tracking.database import SQLITE, database_file
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -25,7 +26,7 @@ def default_uri(settings: TrackingSettings, output_directory: Path) -> str:
         return f"{SQLITE}{output_directory.absolute().parent / 'mlflow.db'}"
     if _scheme(uri) not in (*_DATABASES, *_SERVERS):
         raise ValueError(
-            f"tracking.uri={uri} is no database or server; "
+            f"tracking.uri={without_password(uri)} is no database or server; "
             f"write {SQLITE}mlflow.db for a file, or http://HOST:PORT for a server"
         )
     file = database_file(uri)
@@ -47,7 +48,7 @@ def ui_command(uri: str, port: int = 5000, host: str = "127.0.0.1") -> tuple[lis
         ValueError: `uri` is a server, which has an interface already.
     """
     if _scheme(uri) in _SERVERS:
-        raise ValueError(f"{uri} is a server already: open it in a browser")
+        raise ValueError(f"{without_password(uri)} is a server already: open it in a browser")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     # Job execution starts processes for language-model features, some 500 MB that nothing here uses.

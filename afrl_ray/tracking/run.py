@@ -3,13 +3,14 @@
 import itertools
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from afrl_ray.storage import StorageError
-from afrl_ray.tracking.connection import Connection, Refused, logger
+from afrl_ray.tracking.connection import Connection, Refused, is_refusal, logger
 from afrl_ray.tracking.names import MAX_TAG, entity_name, finite, flatten, text
 from afrl_ray.tracking.unsent import Journal, Point, RunStatus, Unsent, waiting_runs
 
@@ -48,8 +49,9 @@ class TrackedRun:
     def _forget(self) -> None:
         self.run_id: str | None = None
         self._journal = Journal(self._unsent_at, self.key, self.name)
-        self._unsent = self._journal.read() if self._connection.enabled else Unsent()
-        self._journalled = self._unsent.any()
+        self._is_used = False
+        """Whether this process has added anything; all else is in the journal, and may be another process's to send."""
+        self._inherit()
         self._new = Unsent()
         """What came since the last flush, neither sent nor in the journal."""
         self._last_steps: dict[str, int] = {}
@@ -59,6 +61,12 @@ class TrackedRun:
         """What is in `_unsent` and not in the journal."""
         self._refused = False
         self._warned = False
+
+    def _inherit(self) -> None:
+        """Take what the journal has now. That the run has begun is said by whoever goes on with it."""
+        self._unsent = self._journal.read() if self._connection.enabled else Unsent()
+        if self._unsent.status == "RUNNING":
+            self._unsent.status = None
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("key", "name", "_unsent_at", "_connection", "_parent", "_children")
@@ -78,7 +86,9 @@ class TrackedRun:
         """Take over what other processes left unsent for runs below this one."""
         for key, name in waiting_runs(self._unsent_at).items():
             if key.startswith(f"{self.key}/"):
-                self.child(key.removeprefix(f"{self.key}/"), name)
+                child = self.child(key.removeprefix(f"{self.key}/"), name)
+                if not child._is_used:
+                    child._inherit()
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Nested settings as dotted parameters. MLflow never changes a parameter: the first value stays."""
@@ -109,6 +119,7 @@ class TrackedRun:
 
     def _add(self, entries: Unsent, *, force: bool = False) -> bool:
         self._new.add(entries)
+        self._is_used = True
         return self.flush(force=force)
 
     def finish(self, status: RunStatus = "FINISHED") -> None:
@@ -140,6 +151,11 @@ class TrackedRun:
         return sent
 
     @property
+    def uri(self) -> str:
+        """Where it is sent to."""
+        return self._connection.uri
+
+    @property
     def unsent(self) -> int:
         """Metric values that wait to be sent, the children's too."""
         return len(self._unsent.points) + sum(child.unsent for child in self._children.values())
@@ -163,75 +179,89 @@ class TrackedRun:
         came, self._new = self._new, Unsent()
         self._unsent.add(came)
         self._not_kept.add(came)
-        if self.run_id is not None and not self._unsent.any():
+        if self.run_id is not None and not self._unsent.any() and not self._journal.waits:
             return True
         try:
             sent = self._connection.attempt(self._send, force=force)
-        except Refused as error:
-            if not self._refused:
-                logger.warning("MLflow refuses entries of run %s; they are dropped (%s)", self.name, str(error)[:300])
-            self._refused = True
+        except Refused as error:  # the run itself
+            self._say_refused(error)
             self._unsent = Unsent()
             sent = True
         self._keep(sent)
         return sent
+
+    def _say_refused(self, error: Exception) -> None:
+        if not self._refused:
+            logger.warning("MLflow refuses entries of run %s; they are dropped (%s)", self.name, str(error)[:300])
+        self._refused = True
+
+    def _unless_refused(self, send: Callable[[], Any]) -> None:
+        """Send one batch; one that MLflow will never take does not keep the others from it."""
+        try:
+            send()
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self._say_refused(error)
 
     def _keep(self, sent: bool) -> None:
         """Bring the journal up to date; where that fails, the entries are in memory still."""
         if sent:
             self._not_kept = Unsent()
         try:
-            if sent and self._journalled:
+            if sent:
                 self._journal.clear()
-                self._journalled = False
             elif self._not_kept.any():
                 self._journal.append(self._not_kept)
-                self._not_kept, self._journalled = Unsent(), True
+                self._not_kept = Unsent()
         except (OSError, StorageError) as error:
             if not self._warned:
                 logger.warning("cannot keep what MLflow has not taken of run %s on disk: %s", self.name, error)
             self._warned = True
 
     def _send(self, client: "MlflowClient", experiment_id: str) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Param, RunTag
 
         run_id = self._attach(client, experiment_id)
+        if not self._is_used:
+            self._inherit()  # what it has taken over may have been sent by the process that goes on with the run
         unsent = self._unsent
         unsent.parameters = {
             name: value for name, value in unsent.parameters.items() if name not in self._stored_parameters
         }
         while unsent.parameters or unsent.tags:
-            names = list(unsent.parameters)[:_MAX_PARAMETERS]
-            tags = list(unsent.tags)[:_MAX_PARAMETERS]
-            client.log_batch(
-                run_id,
-                params=[Param(name, unsent.parameters[name]) for name in names],
-                tags=[RunTag(name, unsent.tags[name]) for name in tags],
-            )
-            self._stored_parameters |= set(names)
-            for name in names:
-                del unsent.parameters[name]
-            for name in tags:
-                del unsent.tags[name]
+            params = [Param(*pair) for pair in itertools.islice(unsent.parameters.items(), _MAX_PARAMETERS)]
+            tags = [RunTag(*pair) for pair in itertools.islice(unsent.tags.items(), _MAX_PARAMETERS)]
+            self._unless_refused(partial(client.log_batch, run_id, params=params, tags=tags))
+            self._stored_parameters |= {param.key for param in params}
+            for param in params:
+                del unsent.parameters[param.key]
+            for tag in tags:
+                del unsent.tags[tag.key]
         while unsent.points:
             points = list(itertools.islice(unsent.points, _MAX_METRICS))
-            fresh = self._not_yet_logged(client, run_id, points)
-            if fresh:
-                client.log_batch(run_id, [Metric(p.name, p.value, p.timestamp, p.step) for p in fresh])
-            self._last_steps.update({point.name: point.step for point in fresh})
+            self._unless_refused(partial(self._send_points, client, run_id, points))
             for _ in points:
                 unsent.points.popleft()
         while unsent.artifacts:
             path, folder = unsent.artifacts[0]
             send = client.log_artifacts if Path(path).is_dir() else client.log_artifact
             if Path(path).exists():  # it may have been replaced since an earlier process kept it for MLflow
-                send(run_id, path, folder)
+                self._unless_refused(partial(send, run_id, path, folder))
             unsent.artifacts.popleft()
         if unsent.status == "RUNNING":
-            client.update_run(run_id, "RUNNING")
+            self._unless_refused(partial(client.update_run, run_id, "RUNNING"))
         elif unsent.status:
-            client.set_terminated(run_id, unsent.status)
+            self._unless_refused(partial(client.set_terminated, run_id, unsent.status))
         unsent.status = None
+
+    def _send_points(self, client: "MlflowClient", run_id: str, points: list[Point]) -> None:
+        from mlflow.entities import Metric
+
+        fresh = self._not_yet_logged(client, run_id, points)
+        if fresh:
+            client.log_batch(run_id, [Metric(p.name, p.value, p.timestamp, p.step) for p in fresh])
+        self._last_steps.update({point.name: point.step for point in fresh})
 
     def _not_yet_logged(self, client: "MlflowClient", run_id: str, points: list[Point]) -> list[Point]:
         """Those of `points` whose step comes after the last one of their metric."""

@@ -4,16 +4,20 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from afrl_ray.config import TrackingSettings
 from afrl_ray.telemetry.board import board
 from afrl_ray.telemetry.metrics import TRACKING_UNSENT
 from afrl_ray.tracking.connection import Connection
+from afrl_ray.tracking.database import keep_first
 from afrl_ray.tracking.location import artifact_root, default_uri
 from afrl_ray.tracking.run import TrackedRun
 
 IDENTITY_FILE = "tracking_id"
 _UNSENT = "unsent"
+_PARENTS: WeakValueDictionary[str, TrackedRun] = WeakValueDictionary()
+"""The parent runs of this process by key."""
 
 
 class ExperimentTracker:
@@ -46,6 +50,15 @@ class ExperimentTracker:
         identity = _find_or_make_identity(output_directory) if settings.enabled else ""
         key = f"{identity}-{variant}" if variant else identity
         self._parent = TrackedRun(connection, key, name, f"{location or output_directory.absolute()}/{_UNSENT}")
+        if settings.enabled:
+            _PARENTS[key] = self._parent
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Tune restores its callbacks from a file, their tracker too: it then writes to the runs that this process has
+        open already, so that nothing is known, kept or sent twice."""
+        self.__dict__.update(state)
+        self._parent = _PARENTS.setdefault(self._parent.key, self._parent)
+        self.uri = self._parent.uri
 
     def parent_run(self, parameters: Mapping[str, Any] | None = None) -> TrackedRun:
         """The run of the whole pipeline or sweep; as a context manager it is finished, failed or killed at its end."""
@@ -74,9 +87,18 @@ class ExperimentTracker:
 def _find_or_make_identity(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / IDENTITY_FILE
-    try:
-        with file.open("x", encoding="ascii") as new:
-            new.write(uuid.uuid4().hex)
-    except FileExistsError:
-        pass
+    if file.exists() and not _read(file):
+        file.unlink()  # of a process that was killed before it had written
+    if not file.exists():
+        identity = uuid.uuid4().hex
+        temporary = file.with_name(f".{file.name}.{identity}")
+        try:
+            temporary.write_text(identity, encoding="ascii")
+            keep_first(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return _read(file)
+
+
+def _read(file: Path) -> str:
     return file.read_text(encoding="ascii").strip()

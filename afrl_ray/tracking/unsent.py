@@ -6,7 +6,9 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from afrl_ray.storage import one_line, open_storage
@@ -56,6 +58,13 @@ class Journal:
     def __init__(self, location: str, key: str, name: str) -> None:
         self.folder = f"{location}/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         self._head = {"key": key, "name": name}
+        self._known: set[str] = set()
+        """The files that were read or written here."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has anything, as far as is known here."""
+        return bool(self._known)
 
     def append(self, unsent: Unsent) -> None:
         """Keep entries that are not kept yet."""
@@ -68,18 +77,26 @@ class Journal:
             with filesystem.open_output_stream(f"{path}/.{name}") as stream:
                 stream.write(json.dumps(content).encode())
             filesystem.move(f"{path}/.{name}", f"{path}/{name}.json")
+        self._known.add(f"{path}/{name}.json")
 
     def clear(self) -> None:
-        """MLflow has taken everything."""
+        """MLflow has taken everything that was read or written here; what another process has added since stays."""
+        if not self._known:
+            return
         filesystem, path = open_storage(self.folder)
         with one_line(self.folder):
-            filesystem.delete_dir_contents(path, missing_dir_ok=True)
-            filesystem.delete_dir(path)
+            for name in sorted(self._known):
+                with suppress(FileNotFoundError):
+                    filesystem.delete_file(name)
+                self._known.remove(name)
+            _delete_if_empty(filesystem, path)
 
     def read(self) -> Unsent:
         """What waits for MLflow; nothing where there is no file."""
         unsent = Unsent()
-        for content in _contents(self.folder):
+        self._known = set()
+        for name, content in _contents(self.folder):
+            self._known.add(name)
             points = deque(Point(**point) for point in content["points"])
             artifacts = deque((path, folder) for path, folder in content["artifacts"])
             unsent.add(Unsent(content["parameters"], content["tags"], points, artifacts, content["status"]))
@@ -88,16 +105,31 @@ class Journal:
 
 def waiting_runs(location: str) -> dict[str, str]:
     """Keys and names of the runs that have a journal below `location`."""
-    return {content["key"]: content["name"] for content in _contents(location)}
+    return {content["key"]: content["name"] for _, content in _contents(location)}
 
 
-def _contents(location: str) -> Iterator[dict[str, Any]]:
-    """What is in the files below `location`, the oldest of each folder first."""
+def _contents(location: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and content of the files below `location`, the oldest of each folder first."""
     from pyarrow.fs import FileSelector
 
     filesystem, path = open_storage(location)
     with one_line(location):
         found = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
         for name in sorted(one.path for one in found if one.path.endswith(".json")):
-            with filesystem.open_input_stream(name) as stream:
-                yield json.loads(stream.readall())
+            try:
+                with filesystem.open_input_stream(name) as stream:
+                    content = json.loads(stream.readall())
+            except FileNotFoundError:  # sent by another process in the meantime
+                continue
+            yield name, content
+
+
+def _delete_if_empty(filesystem: Any, path: str) -> None:
+    from pyarrow.fs import FileSelector
+
+    if filesystem.type_name == "local":
+        with suppress(OSError):
+            Path(path).rmdir()
+    elif not filesystem.get_file_info(FileSelector(path, allow_not_found=True)):
+        with suppress(FileNotFoundError):
+            filesystem.delete_dir(path)

@@ -80,6 +80,17 @@ def test_studies_can_be_submitted_too(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {case.seed for case in cases} == {0, 1}
 
 
+def test_files_that_would_travel_under_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, kind, name in (("a", "catalogue", "fig5"), ("b", "scales", "smoke")):
+        Path(folder).mkdir()
+        Path(folder, "x.yaml").write_text((STUDIES / kind / f"{name}.yaml").read_text())
+    study = Path("a/x.yaml").read_text().replace("smoke:", "x:")
+    Path("a/x.yaml").write_text(study)
+    with pytest.raises(ValueError, match=r"^a/x\.yaml and b/x\.yaml are both x as the files that travel with a job"):
+        study_commands.submit(parse_arguments(["submit", "a/x.yaml", "--scale", "b/x.yaml"]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -77,6 +77,18 @@ def test_mistakes_are_one_line(
     assert not plans
 
 
+@pytest.mark.parametrize("studies", [["a/x.yaml", "b/x.yaml"], ["fig5", "a/fig5.yaml"]])
+def test_studies_whose_results_would_share_a_folder_are_refused(
+    studies: list[str], plans: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *studies, "--scale", "smoke"]) == 2
+    name = Path(studies[1]).stem
+    assert capsys.readouterr().err == (
+        f"error: {studies[0]} and {studies[1]} are both {name} as the folders of their results; rename one of them\n"
+    )
+    assert not plans
+
+
 def test_the_list_tells_what_each_study_costs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

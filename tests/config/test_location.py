@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from afrl_ray.config import ExperimentSettings
+from afrl_ray.config import ExperimentSettings, with_settings
+from afrl_ray.config.location import without_password
 
 
 def settings(output: str | None = None) -> ExperimentSettings:
@@ -50,3 +51,28 @@ def test_mlflows_file_is_never_below_a_uri(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert settings("s3://bucket/x").tracking_neighbour == tmp_path / "runs" / "hopper"
     assert settings("/data/x").tracking_neighbour == Path("/data/x")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://mlflow:se/cr@et@host:5432/db", "postgresql://mlflow:***@host:5432/db"),
+        ("postgresql://mlflow@host/db?password=secret&x=1", "postgresql://mlflow@host/db?password=***&x=1"),
+        ("https://:token@host", "https://:***@host"),
+        ("http://mlflow:5000", "http://mlflow:5000"),
+        ("postgresql://mlflow@host/db", "postgresql://mlflow@host/db"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+    ],
+)
+def test_passwords_are_not_shown(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
+
+
+def test_a_password_is_in_memory_alone() -> None:
+    settings = with_settings(ExperimentSettings(), {"tracking.uri": "postgresql://mlflow:secret@host/db"})
+    assert settings.tracking.uri == "postgresql://mlflow:secret@host/db"
+    assert with_settings(settings, {"seed": 1}).tracking.uri == settings.tracking.uri
+    assert "secret" not in settings.model_dump_json()
+    assert settings.model_dump(mode="json")["tracking"]["uri"] is None
+    plain = with_settings(settings, {"tracking.uri": "http://mlflow:5000"})
+    assert plain.model_dump(mode="json")["tracking"]["uri"] == "http://mlflow:5000"

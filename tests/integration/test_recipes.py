@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -181,6 +182,17 @@ def test_compose_has_no_passwords_and_only_local_ports() -> None:
         assert service["image"] == f"afrl_ray:{RAY_VERSION}"
         assert not unknown_options(" ".join(service["command"]))
         assert service["volumes"] == ["artifacts:/storage"]
+
+
+def test_the_database_is_healthy_only_with_all_it_is_to_have() -> None:
+    """pg_isready looks at no database, and the server that makes them listens on a socket alone."""
+    [shell, command] = load(ROOT / "docker" / "compose.yaml")["services"]["database"]["healthcheck"]["test"]
+    assert shell == "CMD-SHELL"
+    words = shlex.split(command)
+    assert words[words.index("psql") :] == [
+        *("psql", "--host=127.0.0.1", "--username=mlflow", "--dbname=mlflow_auth", "--command=select 1")
+    ]
+    assert "mlflow_auth" in (ROOT / "docker" / "database.sh").read_text()
 
 
 def test_secrets_are_random_made_once_and_their_owners_alone(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_files_of_this_machine_are_refused(
         experiment_job(changed(**changes))
 
 
+def test_a_password_is_refused_since_a_job_would_show_it() -> None:
+    with pytest.raises(JobError, match=r"^tracking\.uri has a password in it") as error:
+        experiment_job(changed(tracking__uri="postgresql://mlflow:secret@host/db"))
+    assert "secret@" not in str(error.value)
+
+
 def test_names_and_absolute_paths_may_mean_something_on_the_cluster(tmp_path: Path) -> None:
     for changes in (
         {"data": {"type": "d4rl", "dataset": "hopper-expert-v2"}},

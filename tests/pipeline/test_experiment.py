@@ -1,7 +1,13 @@
+import pickle
 from pathlib import Path
 
+import pytest
+import yaml
+
 from afrl_ray.config import ExperimentSettings, with_settings
-from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline import run
+from afrl_ray.pipeline.experiment import Experiment, pinned
+from afrl_ray.pipeline.search import parameter_space
 
 
 def test_stages_stand_in_the_experiment_s_folder_or_under_their_keys_in_a_store(tmp_path: Path) -> None:
@@ -37,3 +43,41 @@ def test_other_settings_in_the_same_folder_are_another_tracked_run(tmp_path: Pat
     assert len({key(), key(seed=1), key(evaluation__episodes=7), key(finetune__steps=5_000)}) == 4
     shared = Experiment(settings, tmp_path / "store").tracker.parent_run().key
     assert shared == Experiment(with_settings(settings, {"seed": 1}), tmp_path / "store").tracker.parent_run().key
+
+
+def test_all_processes_log_where_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ExperimentSettings(output=tmp_path / "run")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert pinned(settings).tracking.uri == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://driver:5000")
+    first = pinned(settings)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")  # as another node has it
+    assert Experiment(first).tracker.uri == "http://driver:5000"
+    assert pinned(first) == first
+    off = with_settings(settings, {"tracking.enabled": False})
+    assert pinned(off).tracking == off.tracking
+
+
+def test_a_run_finds_them_before_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[ExperimentSettings] = []
+
+    def stop(experiment: Experiment) -> None:
+        begun.append(experiment.settings)
+        raise InterruptedError
+
+    monkeypatch.setattr(run, "preflight", stop)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://driver:5000")
+    with pytest.raises(InterruptedError):
+        run.run_experiment(ExperimentSettings(output=tmp_path / "run"))
+    assert begun[0].tracking.uri == "http://driver:5000"
+
+
+def test_a_password_of_the_environment_reaches_processes_but_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = "postgresql://mlflow:secret@host/db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    settings = pinned(ExperimentSettings(output=tmp_path / "run"))
+    assert pickle.loads(pickle.dumps(settings)).tracking.uri == uri
+    assert "secret" not in yaml.safe_dump(settings.model_dump(mode="json"))
+    assert "secret" not in str(parameter_space(settings))

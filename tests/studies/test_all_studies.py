@@ -178,9 +178,14 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(tmp_path: Path) -> None
     with sqlite3.connect(folder.parent / "mlflow.db") as database:
         runs = dict(database.execute("select name, status from runs").fetchall())
         repeated = database.execute("select 1 from metrics group by run_uuid, key, step having count(*) > 1").fetchall()
+        steps = database.execute(
+            "select step from metrics join runs using (run_uuid)"
+            " where runs.name = 'hopper 0 adaptive' and key = 'score/mean' order by step"
+        ).fetchall()
     assert runs["studies"] == runs["hopper 0 adaptive"] == "FINISHED"
     assert len(runs) == 5  # with data, pretraining and attack
     assert repeated == []
+    assert [step for (step,) in steps] == list(range(0, 2001, 100))
 
 
 def _wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", timeout: float = 300.0) -> None:

@@ -5,11 +5,13 @@ import math
 import pickle
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 
 from afrl_ray.config import TrackingSettings
 from afrl_ray.tracking import ExperimentTracker
+from afrl_ray.tracking import tracker as tracker_module
 
 mlflow_tracking = pytest.importorskip("mlflow.tracking")
 
@@ -174,10 +176,14 @@ def test_parameters_keep_their_first_value_and_long_ones_are_cut(output: Path) -
 
 
 @pytest.mark.slow
-def test_a_pickled_tracker_finds_its_runs_and_leaves_unsent_entries_behind(output: Path) -> None:
+def test_a_pickled_tracker_finds_its_runs_and_leaves_unsent_entries_behind(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracker = open_tracker(output)
     tracker.child_run("trial").log_metrics({"a": 1}, 1)
+    monkeypatch.setattr(tracker_module, "_PARENTS", WeakValueDictionary())  # as in another process
     copy = pickle.loads(pickle.dumps(tracker))
+    assert copy.child_run("trial") is not tracker.child_run("trial")
     copy.child_run("trial").log_metrics({"a": 2}, 1)
     copy.child_run("trial").log_metrics({"a": 2}, 2)
     assert copy.child_run("trial").run_id == tracker.child_run("trial").run_id

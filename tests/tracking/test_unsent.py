@@ -39,3 +39,27 @@ def test_a_file_that_was_not_finished_does_not_count(tmp_path: Path) -> None:
     journal.append(ONE)
     (Path(journal.folder) / ".00-half").write_text('{"key": "key", "na')
     assert journal.read() == ONE
+
+
+def test_only_what_was_read_is_deleted(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path), "key", "name")
+    journal.append(ONE)
+    other = Journal(str(tmp_path), "key", "name")
+    other.append(TWO)
+    journal.clear()
+    assert Journal(str(tmp_path), "key", "name").read() == TWO
+    other.clear()
+    assert list(tmp_path.iterdir()) == []
+    journal.append(ONE)
+    other.clear()  # knows of nothing
+    assert Journal(str(tmp_path), "key", "name").read() == ONE
+
+
+def test_what_another_process_has_deleted_is_no_error(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path), "key", "name")
+    journal.append(ONE)
+    other = Journal(str(tmp_path), "key", "name")
+    assert other.read() == ONE
+    other.clear()
+    journal.clear()
+    assert list(tmp_path.iterdir()) == []
