@@ -3,13 +3,12 @@
 import shutil
 from typing import Any
 
-from afrl_ray.curriculum.schedules import next_state
 from afrl_ray.networks import save_policy_file
 from afrl_ray.pipeline.artifacts import recover_directory, replace_directory
 from afrl_ray.pipeline.attack import load_bank
 from afrl_ray.pipeline.data import load_data
 from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
-from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs, total_evaluations
+from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
 from afrl_ray.studies.training_run import TrainingRun
 
 
@@ -33,7 +32,6 @@ class RunTrial(FinetuneTrial):
         checkpoint = recover_directory(self._run.checkpoint)
         if checkpoint is not None:
             self.load_checkpoint(str(checkpoint))
-            self._move_q()
 
     def _replay_log(self) -> str:
         return str(self._run.stage.directory / "replay")
@@ -70,11 +68,3 @@ class RunTrial(FinetuneTrial):
         shutil.rmtree(temporary, ignore_errors=True)
         super().save_checkpoint(str(temporary))
         replace_directory(temporary, self._run.checkpoint)
-
-    def _move_q(self) -> None:
-        """A checkpoint is older than the step of the curriculum that its last evaluation leads to: take that step."""
-        state, curve = self._source.state(), self._training.curve
-        if state.evaluations < len(curve):
-            score = self._curriculum_score(curve[-1], state) / 100.0
-            total = total_evaluations(self._settings)
-            self._source.set_state(next_state(self._settings.curriculum, state, score, total))

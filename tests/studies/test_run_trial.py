@@ -33,6 +33,7 @@ def test_what_is_due_is_kept_though_evaluations_come_late(
     trial = object.__new__(RunTrial)
     trial._settings = settings
     trial._run = TrainingRun(settings, tmp_path / "stages", policy_interval=300)
+    trial._run.stage.begin()
     best = SimpleNamespace(policy="best", step=0)
     algorithm = SimpleNamespace(evaluation_policy=lambda: "final")
     trial._training = SimpleNamespace(curve=curve, best=best, algorithm=algorithm)
