@@ -16,6 +16,7 @@ import json
 import shlex
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--arm", nargs=3, action="append", required=True, metavar=("LABEL", "RUNS", "TRIAL"), dest="arms"
     )
+    parser.add_argument("--note", help="a paragraph on how the runs were made")
     parser.add_argument("--until", type=int, metavar="STEPS", help="what came later is left out of all trials")
     arguments = parser.parse_args()
     folder = RESULTS / arguments.name
@@ -103,6 +105,7 @@ def _page(arguments: argparse.Namespace, table: pd.DataFrame, commits: set[str])
         "",
         f"Made by `{command}`. Commits of the runs: {', '.join(sorted(commits))}. Raw files: `{name}/`.",
         "",
+        *([*textwrap.wrap(arguments.note, 118), ""] if arguments.note else []),
         f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first",
         f"{columns} columns are of {source}.",
         "The last two are validation's mean of three conditions: its lowest and its last value while learning.",
