@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `-n 2 --dist loadgroup`: files stay whole, and all clusters of a machine belong to one process, first."""
+    for item in items:
+        group = "cluster" if item.get_closest_marker("cluster") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One Ray for the whole test run; anything that uses it is marked slow."""
