@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `-n 2 --dist loadgroup`: files stay whole, and all clusters of a machine belong to one process, first."""
     for item in items:
