@@ -11,12 +11,8 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `-n 2 --dist loadgroup`: files stay whole, and all clusters of a machine belong to one process, first."""
-    for item in items:
-        group = "cluster" if item.get_closest_marker("cluster") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Tests with clusters take longest, so they come first: two processes end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
 
 
