@@ -32,7 +32,7 @@ smoke: $(VENV)/.installed
 	$(BIN)/afrl run tune_configs/hopper_smoke.yaml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest
 
 test-cluster: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m cluster --durations=0

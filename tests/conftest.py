@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with clusters take longest, so they come first: two processes end at about the same time."""
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
-
-
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One Ray for the whole test run; anything that uses it is marked slow."""
