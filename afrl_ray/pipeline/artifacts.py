@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.pipeline.mirror import Mirror
-from afrl_ray.storage import put_in_place, to_disk
+from afrl_ray.storage import put_in_place, sync, to_disk
 
 _MANIFEST = "manifest.json"
 _STARTED = "started.json"
@@ -45,7 +45,8 @@ def replace_directory(temporary: Path, final: Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
     if final.exists():
         final.replace(previous)
-    put_in_place(temporary, final)
+    temporary.replace(final)
+    sync(final.parent)
     shutil.rmtree(previous, ignore_errors=True)
 
 

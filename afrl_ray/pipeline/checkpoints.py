@@ -6,7 +6,7 @@ from pathlib import Path
 
 from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import FAULTS, ExperimentSettings, FaultSettings, with_settings
+from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.evaluation.statistics import Summary
 from afrl_ray.pipeline.attack import adversarial_faults, check_fits, make_bank
 from afrl_ray.pipeline.cluster import connect, quiet_ray
@@ -119,7 +119,7 @@ def _with_magnitudes(settings: ExperimentSettings, banks: Sequence[AttackBank]) 
 
     def completed(fault: FaultSettings) -> FaultSettings:
         found = {bank.fault for bank in banks if bank.fault.type == fault.type}
-        is_given = fault.magnitude is not None or (epsilon is not None and FAULTS[fault.type].default is None)
+        is_given = fault.magnitude is not None or (epsilon is not None and fault.needs_epsilon)
         if is_given or len(found) != 1:
             return fault
         (own,) = found

@@ -125,7 +125,7 @@ def adaptive_bank_file(directory: Path, name: str) -> Path:
 
 def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:
     for outcome in trial_outcomes(finetune):
-        run = experiment.tracker.child_run(outcome.trial_id, name=f"{outcome.name} ({outcome.trial_id})")
+        run = experiment.tracker.trial_run(outcome.trial_id, outcome.name)
         run.log_metrics(_named("test", summary[outcome.name]), step=outcome.best_env_steps)
     experiment.tracker.flush()
 

@@ -80,7 +80,7 @@ class MLflowTrialCallback(Callback):
         name, key = self._shown[trial.trial_id], self._key(trial.config)
         if key is not None:
             return self._tracker.child_run(key, name=name or key)
-        return self._tracker.child_run(trial.trial_id, name=f"{name} ({trial.trial_id})" if name else trial.trial_id)
+        return self._tracker.trial_run(trial.trial_id, name)
 
     @contextmanager
     def _surviving(self) -> Iterator[None]:
