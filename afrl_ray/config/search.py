@@ -106,6 +106,13 @@ class SearchSettings(Settings):
         for name, dimension in self.space.items():
             if self.method == "grid" and not isinstance(dimension, Choice):
                 raise ValueError(f"{name} is a distribution, which no grid can list; set search.method to random")
+            if self.method == "grid" and isinstance(dimension, Choice):
+                repeated = [value for place, value in enumerate(dimension.choice) if value in dimension.choice[:place]]
+                if repeated:
+                    raise ValueError(
+                        f"{name} lists {repeated[0]} twice, which would make exact copies; list it once, or different "
+                        "seeds in search.space, such as seed: [0, 1, 2]"
+                    )
         if self.method == "grid" and self.samples > 1:
             raise ValueError(
                 f"samples is {self.samples}, but repetitions of a grid would be exact copies; "

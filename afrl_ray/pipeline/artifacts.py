@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from afrl_ray.config.location import without_password
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import put_in_place, sync, to_disk
 
@@ -61,6 +64,11 @@ def recover_directory(final: Path) -> Path | None:
 def content_key(content: Any) -> str:
     """SHA-256 of the canonical JSON of `content`."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def command_line() -> str:
+    """The command that is running, as it can be typed again, with *** for passwords in its URIs."""
+    return shlex.join(["afrl", *map(without_password, sys.argv[1:])])
 
 
 @cache

@@ -1,6 +1,5 @@
 """`afrl train-expert`: the policy behind the embedded data set, made by this project's own online TD3 or SAC."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from afrl_ray.algorithms import OffPolicyConfig, algorithm_config
 from afrl_ray.config import ExpertSettings, RuntimeSettings
 from afrl_ray.envs import Robot, find_robot, resolve_environment
 from afrl_ray.networks import Policy, save_policy_file
-from afrl_ray.pipeline.artifacts import Stage, git_commit, package_versions, write_json
+from afrl_ray.pipeline.artifacts import Stage, command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.training import Training, crosses
@@ -95,7 +94,7 @@ def _write_expert(training: Training, settings: ExpertSettings, robot: Robot, di
     scores = _scores(best.policy, settings, robot, "test")
     record = {
         "robot": robot.name,
-        "command": " ".join(["afrl", *sys.argv[1:]]),
+        "command": command_line(),
         "settings": settings.model_dump(mode="json"),
         "seed": settings.seed,
         "commit": git_commit(),

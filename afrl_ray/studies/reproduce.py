@@ -1,9 +1,7 @@
 """Whole studies: everything they share is made once, then their tables and figures."""
 
 import fcntl
-import shlex
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from afrl_ray.config.location import without_password
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
-from afrl_ray.pipeline.artifacts import git_commit, package_versions, write_json
+from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.shared_storage import require_shared
@@ -117,20 +116,24 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     return Reproduced(plan, directory)
 
 
+def _without_passwords(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: without_password(value) if isinstance(value, str) else value for name, value in overrides.items()}
+
+
 def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:
     """report.md, which shows all results, and study.json, which says what they came from."""
     seeds, robots = sorted({case.seed for case in cases}), list(dict.fromkeys(case.robot for case in cases))
     facts: dict[str, Any] = {
         "study": plan.name,
         "scale": plan.scale_name,
-        "command": shlex.join(["afrl", *sys.argv[1:]]),
+        "command": command_line(),
         "commit": git_commit(),
         "robots": robots,
         "seeds": seeds,
         **_budget(plan),
         "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
         "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
-        "settings changed on the command line": dict(plan.overrides),
+        "settings changed on the command line": _without_passwords(plan.overrides),
     }
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, None)]

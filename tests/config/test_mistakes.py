@@ -282,7 +282,7 @@ FILE_MISTAKES = {
         "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random",
     ),
     "too large a grid": (
-        f"search: {{space: {{seed: {list(range(200))}, curriculum.q: {[0.1] * 100}}}}}\n",
+        f"search: {{space: {{seed: {list(range(200))}, curriculum.q: {[number / 100 for number in range(100)]}}}}}\n",
         "x.yaml: search.space has 20000 combinations; list fewer values, or set search.method to random",
     ),
 }

@@ -50,6 +50,14 @@ def test_other_forms_are_refused(value: object) -> None:
         SearchSettings(method="random", space={"curriculum.beta": value})
 
 
+@pytest.mark.parametrize("values", [[0.1, 0.3, 0.1], [1, 1.0], [{"q": 0.5}, {"q": 0.5}]])
+def test_a_grid_lists_each_value_once(values: list[object]) -> None:
+    with pytest.raises(ValidationError, match="twice, which would make exact copies"):
+        SearchSettings(space={"curriculum.beta": values})
+    weighted = SearchSettings(method="random", samples=5, space={"curriculum.beta": values})
+    assert weighted.space["curriculum.beta"] == Choice(choice=tuple(values))
+
+
 def test_whole_sections_can_be_searched() -> None:
     overrides = ["search.space={curriculum: [{type: fixed, q: 0.2}, {type: adaptive}], seed: [0, 1, 2]}"]
     search = load_experiment(None, overrides).search

@@ -10,6 +10,7 @@ import pytest
 from afrl_ray.pipeline import artifacts
 from afrl_ray.pipeline.artifacts import (
     Stage,
+    command_line,
     content_key,
     package_versions,
     read_json,
@@ -263,3 +264,12 @@ def test_changed_inputs_make_a_finished_stage_unfinished(make_stage: Callable[..
 def test_versions_skip_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "_RECORDED_PACKAGES", ("numpy", "no-such-package"))
     assert package_versions().keys() == {"python", "numpy"}
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_can_be_typed_again_and_holds_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "tracking.uri=http://me:secret@host:5000"
+    monkeypatch.setattr("sys.argv", ["/usr/bin/afrl", "run", "my file.yaml", "seed=1", uri])
+    assert command_line() == "afrl run 'my file.yaml' seed=1 'tracking.uri=http://me:***@host:5000'"
