@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.config import IQLSettings
 
 
@@ -77,31 +76,3 @@ def test_the_actor_prefers_the_better_of_the_datas_actions(
         rule.update(make_batch(settings, index, **columns), index)
     action = module.policy.act(np.zeros((1, 4), np.float32))[0]
     np.testing.assert_allclose(action, [expected, 0.5], atol=0.1)
-
-
-def test_bfloat16_products_give_close_losses_and_leave_weights_float32(make_rule: Any, make_batch: Any) -> None:
-    losses = {}
-    for mode in ("off", "on"):
-        settings = IQLSettings()
-        rule, module = make_rule(settings, (64, 64))
-        with matrix_product_precision(mode, torch.device("cpu")):
-            metrics = rule.update(make_batch(settings), 1)
-        losses[mode] = {name: value.item() for name, value in metrics.items()}
-        assert all(value.dtype == torch.float32 for value in metrics.values())
-        assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
-    assert losses["on"] == pytest.approx(losses["off"], rel=0.03, abs=0.02)
-    assert losses["on"] != losses["off"]
-
-
-def test_advantages_survive_bfloat16_where_values_are_large(make_rule: Any, make_batch: Any) -> None:
-    """With values around 300, as Hopper's, the weights of the actions must not be rounding errors."""
-    settings = IQLSettings(max_advantage_weight=1e9)
-    means = {}
-    for mode in ("off", "on"):
-        rule, module = make_rule(settings, (64, 64))
-        with torch.no_grad():
-            for network in (*module.target_critics, module.state_value):
-                network.layers[-1].bias.fill_(300.3)
-        with matrix_product_precision(mode, torch.device("cpu")):
-            means[mode] = rule.update(make_batch(settings), 1)["advantage_weight_mean"].item()
-    assert means["on"] == pytest.approx(means["off"], rel=0.02)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.config import SACSettings
 
 
@@ -124,17 +123,3 @@ def test_it_finds_the_best_action_of_a_bandit(make_rule: Any, make_batch: Any) -
     action = module.policy.act(np.zeros((1, 4), np.float32))[0]
     np.testing.assert_allclose(action, best, atol=0.25)
     assert metrics["entropy"].item() == pytest.approx(-2.0, abs=1.0)
-
-
-def test_bfloat16_products_give_close_losses_and_leave_weights_float32(make_rule: Any, make_batch: Any) -> None:
-    losses = {}
-    for mode in ("off", "on"):
-        settings = SACSettings()
-        rule, module = make_rule(settings, (64, 64))
-        with matrix_product_precision(mode, torch.device("cpu")):
-            metrics = rule.update(make_batch(settings), 1)
-        losses[mode] = {name: value.item() for name, value in metrics.items()}
-        assert all(value.dtype == torch.float32 for value in metrics.values())
-        assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
-    assert losses["on"] == pytest.approx(losses["off"], rel=0.02, abs=0.01)
-    assert losses["on"] != losses["off"]

@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.algorithms.update_rule import Polyak
 from afrl_ray.config import TD3BCSettings, TD3Settings
-from afrl_ray.losses import td3
 
 # ---- which networks move, and when -----------------------------------------------------------------------------------
 
@@ -136,48 +134,3 @@ def test_polyak_averages() -> None:
     assert_close(target, torch.tensor([1.5, 1.0]))
     move()
     assert_close(target, torch.tensor([1.875, 0.25]))
-
-
-# ---- precision -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def losses_with(make_rule: Any, make_batch: Any) -> Any:
-    """The losses of an update by the mode of its precision."""
-
-    def losses(mode: Any) -> dict[str, float]:
-        settings = TD3Settings()
-        rule, module = make_rule(settings, (64, 64))
-        with matrix_product_precision(mode, torch.device("cpu")):
-            metrics = rule.update(make_batch(settings), 2)
-        assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
-        assert all(parameter.grad.dtype == torch.float32 for parameter in module.critics.parameters())
-        return {name: value.item() for name, value in metrics.items()}
-
-    return losses
-
-
-def test_bfloat16_products_give_close_losses(losses_with: Any) -> None:
-    exact, rounded = losses_with("off"), losses_with("on")
-    assert rounded == pytest.approx(exact, rel=0.02, abs=0.01)
-    assert rounded != exact
-
-
-def test_auto_is_one_of_the_two(losses_with: Any) -> None:
-    assert losses_with("auto") in (losses_with("on"), losses_with("off"))
-
-
-def test_the_actor_climbs_the_critic_as_it_is_after_its_step_in_bfloat16_too(make_rule: Any, make_batch: Any) -> None:
-    """Autocast keeps rounded copies of weights: a copy from before the critics' step must not steer the actor."""
-    settings = TD3Settings(critic_learning_rate=1.0)  # a step that nobody can overlook
-    rule, module = make_rule(settings)
-    batch = make_batch(settings)
-    with matrix_product_precision("on", torch.device("cpu")):
-        loss = rule.update(batch, 2)["actor_loss"]
-    _, before = make_rule(settings)
-    with torch.no_grad():
-        actions = before.policy.actor(batch.observations)
-        after_step = td3.actor_loss(module.critics[0](batch.observations, actions)).loss
-        before_step = td3.actor_loss(before.critics[0](batch.observations, actions)).loss
-    assert abs(after_step - before_step) > 1.0
-    assert_close(loss, after_step, rtol=0.05, atol=0.05)
