@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from faults.hosts import read_only
 from faults.record import Record
 from faults.results import assert_as_undisturbed
 from faults.runs import INTERVAL, STEPS, LocalRun
+from faults.storage import read_only
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL
