@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from afrl_ray.telemetry.metrics import JOB_LABEL, exported_names
+from experiments import tiny_experiment
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "cluster" / "monitoring"
@@ -82,17 +83,14 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
 
 # ---- a running job -------------------------------------------------------------------------------------------------
 
-CONFIG = """
-name: watched
-environment: {id: hopper, max_episode_steps: 50}
-data: {transitions: 600}
-pretrain: {updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}
-attack: {population: 4, generations: 1, episodes: 2, training_bank: 1, validation_bank: 1, evaluation_bank: 1}
-finetune: {steps: 20000, evaluation_interval: 200, checkpoint_interval: 10000, validation_episodes: 1}
-curriculum: {type: adaptive, beta: 0.5}
-runtime: {log_format: json, trials_at_once: 1}
-search: {space: {seed: [0, 1]}}
-"""
+CONFIG = tiny_experiment(
+    "curriculum: {type: adaptive, beta: 0.5}",
+    "runtime: {log_format: json, trials_at_once: 1}",
+    "search: {space: {seed: [0, 1]}}",
+    name="watched",
+    steps=20_000,
+    interval=200,
+)
 
 
 @pytest.mark.cluster

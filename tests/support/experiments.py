@@ -1,10 +1,10 @@
 """The smallest experiment that runs every stage for real."""
 
 
-def tiny_experiment(*sections: str, steps: int, interval: int = 100) -> str:
+def tiny_experiment(*sections: str, steps: int, interval: int = 100, name: str = "tiny") -> str:
     """YAML of a Hopper pipeline of `steps` steps online, with a checkpoint every `interval`; `sections` come last."""
     return f"""
-name: tiny
+name: {name}
 environment: {{id: hopper, max_episode_steps: 50}}
 data: {{transitions: 600}}
 pretrain: {{updates: 100, evaluation_interval: 50, evaluation_episodes: 1, checkpoint_interval: 50}}
