@@ -151,7 +151,11 @@ def _list(arguments: argparse.Namespace) -> None:
     _print_table(rows)
     for robot, speed in speeds.items():
         updates = ", ".join(f"{name} {rate:,.0f}" for name, rate in speed.updates.items())
-        print(f"{robot}: {speed.env_steps:,.0f} environment steps/s; updates/s: {updates}", file=sys.stderr)
+        print(
+            f"{robot}: {speed.env_steps:,.0f} environment steps/s, {speed.pgd_steps:,.0f} steps of PGD/s; "
+            f"updates/s: {updates}",
+            file=sys.stderr,
+        )
     print(
         f"Hours are for {cores} idle cores. The speeds of one process were measured just now, in seconds of processor "
         "time; episodes are taken to last to their time limit, so that most studies take less.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.envs.robots import find_robot
+from afrl_ray.rollouts.episodes import MAX_PARALLEL
 from afrl_ray.studies.expand import Case, Plan, expand
 
 RACED_SHARE = 0.25
@@ -25,6 +26,8 @@ class Speed:
     """Environment steps per second of a policy acting in a batch of environments."""
     updates: Mapping[str, float]
     """Updates per second of each algorithm, by its `type`."""
+    pgd_steps: float
+    """Steps of PGD per second, each for a batch of environments."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Work:
     """Whose updates are counted apart."""
     updates: int = 0
     algorithm: str = ""
+    pgd_steps: int = 0
+    """Steps of PGD, each for as many environments as are stepped together."""
     is_run: bool = False
     """Whether it is a fine-tuning."""
 
@@ -79,6 +84,7 @@ def hours(works: Sequence[Work], speeds: Mapping[str, Speed], cores: int) -> flo
         speed = speeds[work.robot]
         seconds += work.env_steps / speed.env_steps
         seconds += work.updates / speed.updates[work.algorithm] if work.updates else 0.0
+        seconds += work.pgd_steps / speed.pgd_steps
     return seconds / cores / 3600
 
 
@@ -120,12 +126,27 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
         policy += dump(include={"finetune", "perturbation", "curriculum"}, exclude=length)
         policy += case.match.settings.model_dump_json() if case.match else ""
         evaluations = case.steps // finetune.evaluation_interval + 1
-        conditions = 4 if settings.perturbation.condition == "pgd" else 3  # who trains under pgd is validated under it
-        validation = conditions * evaluations * finetune.validation_episodes * limit
-        yield policy, Work(case.robot, case.steps + validation, case.steps, finetune.algorithm.type, is_run=True)
+        under_pgd = settings.perturbation.condition == "pgd"  # and validated under it, too
+        validation = (3 + under_pgd) * evaluations * finetune.validation_episodes * limit
+        pgd_steps = 0
+        if under_pgd:
+            chosen = -(-case.steps // finetune.num_envs) * settings.perturbation.pgd.steps
+            pgd_steps = chosen + evaluations * _pgd_steps(settings, finetune.validation_episodes)
+        yield (
+            policy,
+            Work(case.robot, case.steps + validation, case.steps, finetune.algorithm.type, pgd_steps, is_run=True),
+        )
     policies = 2 if case.trained else 1  # the one at the end, and the one chosen by validation
     for step, condition in itertools.product(reads, settings.evaluation.conditions):
-        yield (policy, step, condition), Work(case.robot, policies * settings.evaluation.episodes * limit)
+        chosen_by = condition.condition if isinstance(condition, ConditionSettings) else condition
+        pgd_steps = policies * _pgd_steps(settings, settings.evaluation.episodes) if chosen_by == "pgd" else 0
+        steps = policies * settings.evaluation.episodes * limit
+        yield (policy, step, condition), Work(case.robot, steps, pgd_steps=pgd_steps)
+
+
+def _pgd_steps(settings: ExperimentSettings, episodes: int) -> int:
+    """Of one evaluation under pgd."""
+    return -(-episodes // MAX_PARALLEL) * settings.environment.max_episode_steps * settings.perturbation.pgd.steps
 
 
 def _comparison(case: Case, study: AttackersSettings, budget: AttackersBudget) -> Work:

@@ -12,7 +12,9 @@ from afrl_ray.algorithms.update_rule import Batch
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.config.names import member_type
 from afrl_ray.envs import make_vector_env
-from afrl_ray.networks import Policy, limit_threads
+from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer, Policy, limit_threads
+from afrl_ray.perturbations import projected_gradient_deltas
+from afrl_ray.pipeline.cluster import quiet_ray
 from afrl_ray.rollouts import run_episodes
 from afrl_ray.studies.cost import Speed, Work
 
@@ -24,13 +26,16 @@ _CONFIGS = {member_type(settings): config for settings, config in CONFIGS.items(
 def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
     """By robot: one process with one thread, networks and batches as the defaults have them."""
     limit_threads()
+    quiet_ray()
     wanted: dict[str, dict[str, None]] = {}
     for work in works:
         wanted.setdefault(work.robot, {})
         if work.algorithm:
             wanted[work.robot][work.algorithm] = None
     return {
-        robot: Speed(_env_steps(robot), {algorithm: _updates(robot, algorithm) for algorithm in algorithms})
+        robot: Speed(
+            _env_steps(robot), {algorithm: _updates(robot, algorithm) for algorithm in algorithms}, _pgd_steps(robot)
+        )
         for robot, algorithms in wanted.items()
     }
 
@@ -76,6 +81,21 @@ def _updates(robot: str, algorithm: str) -> float:
         return 10
 
     return _rate(update)
+
+
+def _pgd_steps(robot: str) -> float:
+    """Steps of PGD per second, each for a few environments, on a critic that has learned nothing."""
+    env = make_vector_env(EnvironmentSettings(id=robot), [0])
+    observation_size, actions = env.observation_space.shape[0], env.action_space.shape[0]
+    env.close()
+    critic = CriticGradients(ObservationNormalizer(observation_size), Critic(observation_size, actions, (256, 256)))
+    gradient = critic.at(np.zeros((32, observation_size), dtype=np.float32))
+
+    def descend() -> int:
+        projected_gradient_deltas(gradient, torch.rand(32, actions), epsilon=0.3, steps=10, step_size=0.1)
+        return 10
+
+    return _rate(descend)
 
 
 def _rate(work: Callable[[], int]) -> float:

@@ -94,7 +94,7 @@ def test_the_list_tells_what_each_study_costs(
 ) -> None:
     module = ModuleType("afrl_ray.studies.speed")
     updates = dict.fromkeys(("td3", "td3_bc", "sac", "iql"), 100.0)
-    speeds = {"hopper": Speed(env_steps=10_000.0, updates=updates)}
+    speeds = {"hopper": Speed(env_steps=10_000.0, updates=updates, pgd_steps=1000.0)}
     module.measure_speeds = lambda _works: speeds  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert main(["reproduce", "list", "--scale", "smoke", "--json"]) == 0
@@ -110,5 +110,5 @@ def test_the_list_tells_what_each_study_costs(
     printed = capsys.readouterr()
     assert printed.out.splitlines()[0].split()[:4] == ["scale", "study", "robots", "seeds"]
     assert any(line.startswith("smoke  fig5") for line in printed.out.splitlines())
-    assert "hopper: 10,000 environment steps/s; updates/s: td3 100" in printed.err
+    assert "hopper: 10,000 environment steps/s, 1,000 steps of PGD/s; updates/s: td3 100" in printed.err
     assert "measured just now" in printed.err

@@ -69,7 +69,7 @@ def test_a_longer_training_contains_a_shorter_one(make_plan: MakePlan) -> None:
 
 def test_hours_are_those_of_all_cores_together(make_plan: MakePlan) -> None:
     works = works_of([make_plan(scale={"settings": SETTINGS}, seeds=1)])
-    speeds = {"hopper": Speed(env_steps=100.0, updates={"td3_bc": 10.0, "td3": 5.0})}
+    speeds = {"hopper": Speed(env_steps=100.0, updates={"td3_bc": 10.0, "td3": 5.0}, pgd_steps=1.0)}
     env_steps = FOUNDATION + OFFLINE_TEST + TUNED + 400
     assert hours(works, speeds, cores=2) == pytest.approx((env_steps / 100 + 1000 / 10 + 400 / 5) / 2 / 3600)
 
@@ -79,6 +79,21 @@ def test_who_trains_under_pgd_is_validated_under_it(make_plan: MakePlan) -> None
     found = cost_of(make_plan(arms, {"settings": SETTINGS}, seeds=1))
     # 5 evaluations of 2 episodes of 10 under one more condition
     assert found == Cost(1, 400, 1000, FOUNDATION + TUNED + 100)
+
+
+def test_steps_of_pgd_are_counted_in_batches(make_plan: MakePlan) -> None:
+    settings = {"perturbation": {"condition": "pgd", "pgd": {"steps": 4}}, "finetune.num_envs": 3}
+    conditions = ["normal", "pgd", {"name": "stepwise", "condition": "pgd"}]
+    plan = make_plan(
+        {"arms": {"pgd": {"settings": settings}}, "conditions": conditions}, {"settings": SETTINGS}, seeds=1
+    )
+    works = works_of([plan])
+    # 134 steps of 3 environments, 5 evaluations of 10 steps together
+    assert [work.pgd_steps for work in works if work.is_run] == [4 * (134 + 5 * 10)]
+    # two policies under two conditions, all episodes together
+    assert sum(work.pgd_steps for work in works if not work.is_run) == 4 * 2 * 2 * 10
+    speeds = {"hopper": Speed(1e9, {"td3_bc": 1e9, "td3": 1e9}, pgd_steps=2.0)}
+    assert hours(works, speeds, cores=1) == pytest.approx(4 * (134 + 50 + 40) / 2 / 3600, rel=1e-3)
 
 
 def test_other_faults_need_banks_of_their_own(make_plan: MakePlan) -> None:

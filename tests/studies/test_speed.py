@@ -11,4 +11,4 @@ def test_every_algorithm_of_every_robot_is_measured(monkeypatch: pytest.MonkeyPa
     assert set(speeds) == {"hopper", "ant"}
     assert set(speeds["hopper"].updates) == {"td3", "sac"}
     assert set(speeds["ant"].updates) == {"iql"}
-    assert all(rate > 0 for one in speeds.values() for rate in (one.env_steps, *one.updates.values()))
+    assert all(rate > 0 for one in speeds.values() for rate in (one.env_steps, one.pgd_steps, *one.updates.values()))
