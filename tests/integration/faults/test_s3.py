@@ -12,10 +12,12 @@ from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import StorageError, require_writable
 from afrl_ray.tracking.unsent import Journal, Unsent, waiting_runs
+from faults.hosts import switched_on
 from faults.record import Record
 from faults.results import assert_as_undisturbed
-from faults.runs import INTERVAL, LocalRun, S3Run
-from faults.servers import Bucket
+from faults.runs import INTERVAL, LocalRun, wait_for
+from faults.s3_runs import S3Job, S3Run
+from faults.servers import Bucket, MLflowServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL
@@ -24,7 +26,7 @@ STAGES = ("data", "pretrain", "attack", "finetune", "evaluation")
 
 @pytest.fixture
 def stored(bucket: Bucket, tmp_path: Path) -> Iterator[S3Run]:
-    one = S3Run(tmp_path, bucket=bucket)
+    one = S3Run(tmp_path, bucket)
     yield one
     one.end()
 
@@ -50,6 +52,25 @@ def test_driver_and_working_copies(stored: S3Run, undisturbed: LocalRun, record:
     assert not stored.succeed()
     for stage in STAGES:
         assert f"{stage}: kept, s3://bucket/runs/faults/{stage}" in stored.words()[before:]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("namespaces")
+def test_driver_of_a_job_on_hosts_that_share_no_folder(
+    bucket: Bucket, mlflow: MLflowServer, undisturbed: LocalRun, record: Callable[..., Record], tmp_path: Path
+) -> None:
+    with switched_on(workers=2, of_nodes=lambda router: S3Job.storage(bucket, router)) as hosts:
+        job = S3Job.begin(hosts, bucket, mlflow, tmp_path)
+        note = record("driver_of_a_job_s3", job)
+        job.reach(AFTER)
+        note.strike(lambda: hosts.head.kill("-m afrl_ray run"))
+        assert wait_for(job.over, "the end") == "FAILED"
+        shutil.rmtree(hosts.head.folder / "scratch")
+        job.resume()
+        note.recovered()
+        note.end(resumed=True)
+        assert not list(hosts.storage.iterdir())
+        assert_as_undisturbed(job.results, undisturbed.results)
 
 
 @pytest.fixture

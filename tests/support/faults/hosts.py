@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +135,8 @@ class Hosts:
     subnet: str
     bridge: str
     redis: int | None = None
+    of_nodes: Mapping[str, str] = field(default_factory=dict)
+    """What only Ray's nodes have in their environment."""
     hosts: list[Host] = field(default_factory=list)
     jobs: list[int] = field(default_factory=list)
 
@@ -161,12 +163,12 @@ class Hosts:
         name = f"{self.bridge}h{number}"
         folder = self.folder / f"h{number}"
         folder.mkdir()
-        environment = dict(self.environment)
+        environment = {**self.environment, "AFRL_SCRATCH": str(folder / "scratch"), **self.of_nodes}
         if number == 0 and self.redis is not None:
-            environment["RAY_REDIS_ADDRESS"] = f"{self.subnet}.1:{self.redis}"
+            environment["RAY_REDIS_ADDRESS"] = f"{self.router}:{self.redis}"
             environment["RAY_external_storage_namespace"] = self.bridge
         host = Host(name, f"{self.subnet}.{number + 2}", folder, environment)
-        host.connect(self.bridge, f"{self.subnet}.1")
+        host.connect(self.bridge, self.router)
         self.hosts.append(host)
         self.start_ray(host)
         return host
@@ -240,9 +242,12 @@ class Hosts:
 
 
 @contextmanager
-def switched_on(workers: int, redis: int | None = None) -> Iterator[Hosts]:
+def switched_on(
+    workers: int, redis: int | None = None, of_nodes: Callable[[str], Mapping[str, str]] | None = None
+) -> Iterator[Hosts]:
     """Switch on a head and so many workers; everything is gone afterwards. The head's state is in Redis on this
-    machine's port `redis`, where that is given."""
+    machine's port `redis`, where that is given; `of_nodes` says what the nodes' environment has besides, given this
+    machine's address."""
     folder = Path(tempfile.mkdtemp(prefix="afrl", dir="/tmp"))  # sockets want short paths
     number = os.getpid() % 200 + 20
     storage = folder / "storage"
@@ -255,13 +260,13 @@ def switched_on(workers: int, redis: int | None = None) -> Iterator[Hosts]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": os.urandom(16).hex(),
         "AFRL_STORAGE": str(storage),
-        "AFRL_SCRATCH": str(folder / "scratch"),
         **PATIENCE,
     }
     cluster = Hosts(folder, storage, shared, f"10.77.{number}", f"afrl{number}", redis)
+    cluster.of_nodes = of_nodes(cluster.router) if of_nodes else {}
     _ip("link", "add", cluster.bridge, "type", "bridge")
     try:
-        _ip("address", "add", f"{cluster.subnet}.1/24", "dev", cluster.bridge)
+        _ip("address", "add", f"{cluster.router}/24", "dev", cluster.bridge)
         _ip("link", "set", cluster.bridge, "up")
         for _ in range(1 + workers):
             cluster.add()

@@ -15,7 +15,6 @@ from typing import Any
 from experiments import tiny_experiment
 from faults.hosts import Hosts
 from faults.results import Results
-from faults.servers import Bucket
 
 ROOT = Path(__file__).parents[3]
 INTERVAL = 400
@@ -167,49 +166,6 @@ class LocalRun(Run):
                 except ProcessLookupError:
                     continue
             self.process.wait()
-
-
-@dataclass
-class S3Run(LocalRun):
-    """One whose output is in a bucket; `output` is a copy of it, made when it has succeeded."""
-
-    bucket: Bucket | None = None
-    prefix: str = "runs/faults/"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        assert self.bucket is not None
-        self.overrides = (*self.overrides, f"output=s3://bucket/{self.prefix.rstrip('/')}")
-        self.environment |= {**self.bucket.environment("127.0.0.1"), "AFRL_SCRATCH": str(self.scratch)}
-        self.database = self.folder / "runs" / "mlflow.db"
-
-    @property
-    def scratch(self) -> Path:
-        return self.folder / "scratch"
-
-    def steps(self) -> dict[str, int]:
-        assert self.bucket is not None
-        found: dict[str, int] = {}
-        for name in self.bucket.names(f"{self.prefix}finetune/tune/"):
-            if name.endswith("/curriculum.json"):
-                try:
-                    record = json.loads(self.bucket.read(name.replace("curriculum.json", "training.json")))
-                except self.bucket.client.exceptions.NoSuchKey:
-                    continue
-                trial = name.split("/")[-3]
-                found[trial] = max(found.get(trial, 0), record["step"])
-        return found
-
-    def rows_files(self, trial_id: str) -> set[str]:
-        assert self.bucket is not None
-        names = self.bucket.names(f"{self.prefix}finetune/replay/{trial_id}/")
-        return {name.rpartition("/")[2] for name in names if name.endswith(".npy")}
-
-    def succeed(self) -> bool:
-        assert self.bucket is not None
-        resumed = super().succeed()
-        self.bucket.download(self.prefix, self.output)
-        return resumed
 
 
 @dataclass
