@@ -55,12 +55,19 @@ def trial_name(experiment: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
     """A name from the curriculum and whatever else the trial was given."""
     curriculum = experiment["curriculum"]
     numbers = {"fixed": ("q",), "linear": ("q_max",), "adaptive": ("beta", "kappa")}[curriculum["type"]]
-    parts = [curriculum["type"], *(f"{name}={curriculum[name]:.3g}" for name in numbers)]
+    parts = [curriculum["type"], *(f"{name}={_shown(curriculum[name])}" for name in numbers)]
     others = {name: value for name, value in varied.items() if not name.startswith("curriculum")}
     for name, value in _leaves(others):
-        shown = f"{value:.3g}" if isinstance(value, float) else value
-        parts.append(f"{name.rpartition('.')[2]}={shown}")
+        parts.append(f"{name.rpartition('.')[2]}={_shown(value)}")
     return " ".join(parts)
+
+
+def _shown(value: Any) -> str:
+    """Numbers to three digits, below 1 to three of what is missing to it: 0.9998 is not 1."""
+    if not isinstance(value, float):
+        return str(value)
+    digits = 2 - math.floor(math.log10(1 - value)) if 0.9 < value < 1 else 3
+    return f"{value:.{digits}g}"
 
 
 def readable_name(config: Mapping[str, Any]) -> str:

@@ -110,6 +110,14 @@ def test_names_start_with_the_curriculum() -> None:
     assert named(curriculum=ADAPTIVE) == "adaptive beta=0.1 kappa=0.6"
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.9998, "0.9998"), (0.99973241, "0.999732"), (0.95, "0.95"), (0.123456, "0.123"), (0.9, "0.9"), (0.0, "0")],
+)
+def test_numbers_are_cut_to_what_tells_them_apart(value: float, shown: str) -> None:
+    assert named(finetune__algorithm__policy_average_decay=value) == f"fixed q=0.5 policy_average_decay={shown}"
+
+
 def test_names_go_on_with_what_was_varied() -> None:
     name = named(
         finetune__offline_ratio=0.25,
