@@ -7,7 +7,7 @@ import shlex
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,24 +123,31 @@ class Cluster:
 
     def nodes(self) -> list[Resources]:
         """What each living node has in all."""
+        return [dict(node.resources_total) for node in sorted(self._nodes("ALIVE"), key=lambda node: node.node_ip)]
+
+    def _nodes(self, state: str) -> list[Any]:
         from ray.util.state import list_nodes
 
         with one_line(self.url):
             # Ray takes nodes that have died for an answer cut short, and would raise over them
-            nodes = list_nodes(
-                self.url, filters=[("state", "=", "ALIVE")], limit=_MOST_NODES, raise_on_missing_output=False
+            return list(
+                list_nodes(self.url, filters=[("state", "=", state)], limit=_MOST_NODES, raise_on_missing_output=False)
             )
-        return [dict(node.resources_total) for node in sorted(nodes, key=lambda node: node.node_ip)]
 
     def jobs(self) -> list[Job]:
-        """The jobs that `afrl` submitted, the latest submission last."""
+        """The jobs that `afrl` submitted, the latest submission last.
+
+        Ray goes on calling a job running when a head that was lost comes back without the driver that was on it.
+        """
         with one_line(self.url):
             details = self._client.list_jobs()
+        running = any(one.driver_node_id and str(one.status) not in _ENDED for one in details)
+        dead = {node.node_id for node in self._nodes("DEAD")} if running else set()
         attempts: dict[str, list[tuple[Attempt, Mapping[str, str]]]] = defaultdict(list)
         for one in details:
             metadata = one.metadata or {}
             if _SPECIFICATION in metadata and one.submission_id:
-                attempts[metadata.get(_JOB, one.submission_id)].append((_attempt(one, metadata), metadata))
+                attempts[metadata.get(_JOB, one.submission_id)].append((_attempt(one, metadata, dead), metadata))
         jobs = []
         for job_id, found in attempts.items():
             found.sort(key=lambda pair: pair[0].number)
@@ -253,12 +260,15 @@ class Cluster:
             loop.close()
 
 
-def _attempt(details: Any, metadata: Mapping[str, str]) -> Attempt:
+def _attempt(details: Any, metadata: Mapping[str, str], dead_nodes: Set[str]) -> Attempt:
+    status, message = str(details.status), details.message or ""
+    if status not in _ENDED and details.driver_node_id in dead_nodes:
+        status, message = "FAILED", "The node that its driver was on has died."
     return Attempt(
         submission_id=details.submission_id,
         number=int(metadata.get(_ATTEMPT, 1)),
-        status=str(details.status),
-        message=details.message or "",
+        status=status,
+        message=message,
         started=(details.start_time or 0) / 1000,
         ended=details.end_time / 1000 if details.end_time else None,
         node=details.driver_node_id,

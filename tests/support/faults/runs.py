@@ -193,6 +193,10 @@ class Job(Run):
         status = self.hosts.request(f"/api/jobs/{self.hosts.attempt(self.id)}")["status"]
         return str(status) if status in ("SUCCEEDED", "FAILED", "STOPPED") else ""
 
+    def is_known_to_have_failed(self) -> bool:
+        """Whether a user is told so."""
+        return bool(json.loads(self.hosts.afrl("jobs", "status", self.id, "--json"))["status"] == "FAILED")
+
     def resume(self) -> None:
         self.hosts.afrl("jobs", "resume", self.id)
 
