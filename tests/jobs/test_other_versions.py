@@ -2,8 +2,6 @@
 
 import argparse
 import json
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -14,28 +12,13 @@ from afrl_ray.jobs.cluster import Cluster
 from afrl_ray.jobs.errors import JobError
 from afrl_ray.jobs.specification import JobSpecification, experiment_job
 from afrl_ray.jobs.submission import resume, submit
+from listed_jobs import cluster_of, submission
 
 OURS = experiment_job(ExperimentSettings(name="ours"))
 
 
-def submission(job_id: str, specification: str, version: str | None, status: str = "RUNNING", **other: Any) -> Any:
-    metadata = {"afrl.job": job_id, "afrl.attempt": "1", "afrl.specification": specification}
-    metadata |= {} if version is None else {"afrl.version": version}
-    known = {"submission_id": job_id, "status": status, "message": "", "driver_node_id": None, "end_time": None}
-    return SimpleNamespace(**{**known, "start_time": 1000, "metadata": metadata, **other})
-
-
 def written_by_another(output: str = "runs/theirs") -> str:
     return json.dumps({**json.loads(OURS.model_dump_json()), "output": output, "priority": 3})
-
-
-def cluster_of(*submissions: Any) -> Cluster:
-    cluster = object.__new__(Cluster)
-    cluster.url = "http://head:8265"
-    cluster._client = SimpleNamespace(
-        list_jobs=lambda: list(submissions), get_job_logs=lambda submission_id: f"log of {submission_id}\n"
-    )
-    return cluster
 
 
 @pytest.fixture
