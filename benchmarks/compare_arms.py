@@ -31,7 +31,9 @@ from afrl_ray.evaluation.run_statistics import CONFIDENCE, probability_of_improv
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RAW_FILES = ("summary.json", "curves.csv", "manifest.json", "scores.parquet")
 CONDITIONS = ("normal", "random", "adversarial", "mean")
-ON_THE_WAY = ("lowest on the way", "last")
+EARLY = 20_000
+"""Environment steps in which policies fall after the hand-over."""
+ON_THE_WAY = (f"first {EARLY:,} steps", "lowest on the way", "last")
 """Validation's mean of three conditions."""
 MEASURES = (*CONDITIONS, "adaptive attack", *ON_THE_WAY)
 
@@ -84,10 +86,12 @@ def _read(run: Path, pattern: str, until: int | None) -> tuple[dict[str, float],
     if until is None:
         scores = {name: summary[names[0]][name]["mean"] for name in MEASURES if name in summary[names[0]]}
     else:
-        curve = curve[curves["env_steps"] <= until]
+        curve = curve[curve["env_steps"] <= until]
         scores = curve.loc[curve["mean"].idxmax(), list(CONDITIONS)].to_dict()
     if len(curve):
-        scores |= {"lowest on the way": curve["mean"].min(), "last": curve["mean"].iloc[-1]}
+        early = curve["env_steps"].between(1, EARLY)
+        measured = (curve.loc[early, "mean"].mean(), curve["mean"].min(), curve["mean"].iloc[-1])
+        scores |= dict(zip(ON_THE_WAY, measured, strict=True))
     return scores, curve
 
 
@@ -108,7 +112,7 @@ def _page(arguments: argparse.Namespace, table: pd.DataFrame, commits: set[str])
         *([*textwrap.wrap(arguments.note, 118), ""] if arguments.note else []),
         f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first",
         f"{columns} columns are of {source}.",
-        "The last two are validation's mean of three conditions: its lowest and its last value while learning.",
+        "The last three are validation's mean of three conditions while learning: at first, at its lowest, and last.",
         "",
         f"| arm | seeds | {' | '.join(measures)} |",
         f"| --- | ---: |{' ---: |' * len(measures)}",
