@@ -31,9 +31,9 @@ from afrl_ray.evaluation.run_statistics import CONFIDENCE, probability_of_improv
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RAW_FILES = ("summary.json", "curves.csv", "manifest.json", "scores.parquet")
 CONDITIONS = ("normal", "random", "adversarial", "mean")
-EARLY = 20_000
-"""Environment steps in which policies fall after the hand-over."""
-ON_THE_WAY = (f"first {EARLY:,} steps", "lowest on the way", "last")
+EARLY = (10_000, 20_000)
+"""Environment steps in which policies fall after the hand-over, also where the actor waits for 5,000 steps."""
+ON_THE_WAY = ("{:,} to {:,} steps".format(*EARLY), "lowest on the way", "last")
 """Validation's mean of three conditions."""
 MEASURES = (*CONDITIONS, "adaptive attack", *ON_THE_WAY)
 
@@ -89,7 +89,7 @@ def _read(run: Path, pattern: str, until: int | None) -> tuple[dict[str, float],
         curve = curve[curve["env_steps"] <= until]
         scores = curve.loc[curve["mean"].idxmax(), list(CONDITIONS)].to_dict()
     if len(curve):
-        early = curve["env_steps"].between(1, EARLY)
+        early = curve["env_steps"].between(*EARLY)
         measured = (curve.loc[early, "mean"].mean(), curve["mean"].min(), curve["mean"].iloc[-1])
         scores |= dict(zip(ON_THE_WAY, measured, strict=True))
     return scores, curve
@@ -112,7 +112,7 @@ def _page(arguments: argparse.Namespace, table: pd.DataFrame, commits: set[str])
         *([*textwrap.wrap(arguments.note, 118), ""] if arguments.note else []),
         f"D4RL-normalised scores, mean over seeds [{CONFIDENCE:.0%} interval of it by Student's t]. The first",
         f"{columns} columns are of {source}.",
-        "The last three are validation's mean of three conditions while learning: at first, at its lowest, and last.",
+        "The last three are validation's mean of three conditions while learning: early, at its lowest, and last.",
         "",
         f"| arm | seeds | {' | '.join(measures)} |",
         f"| --- | ---: |{' ---: |' * len(measures)}",
