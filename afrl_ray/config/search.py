@@ -103,17 +103,18 @@ class SearchSettings(Settings):
 
     @model_validator(mode="after")
     def _grid_has_each_combination_once(self) -> "SearchSettings":
+        if self.method == "random":
+            return self
         for name, dimension in self.space.items():
-            if self.method == "grid" and not isinstance(dimension, Choice):
+            if not isinstance(dimension, Choice):
                 raise ValueError(f"{name} is a distribution, which no grid can list; set search.method to random")
-            if self.method == "grid" and isinstance(dimension, Choice):
-                repeated = [value for place, value in enumerate(dimension.choice) if value in dimension.choice[:place]]
-                if repeated:
-                    raise ValueError(
-                        f"{name} lists {repeated[0]} twice, which would make exact copies; list it once, or different "
-                        "seeds in search.space, such as seed: [0, 1, 2]"
-                    )
-        if self.method == "grid" and self.samples > 1:
+            repeated = [value for place, value in enumerate(dimension.choice) if value in dimension.choice[:place]]
+            if repeated:
+                raise ValueError(
+                    f"{name} lists {repeated[0]} twice, which would make exact copies; list it once, or different "
+                    "seeds in search.space, such as seed: [0, 1, 2]"
+                )
+        if self.samples > 1:
             raise ValueError(
                 f"samples is {self.samples}, but repetitions of a grid would be exact copies; "
                 "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random"
