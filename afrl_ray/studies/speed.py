@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 
 from afrl_ray.algorithms import CONFIGS
 from afrl_ray.algorithms.precision import matrix_product_precision
@@ -43,25 +44,20 @@ def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
 def _env_steps(robot: str) -> float:
     """Steps per second of short episodes, of a policy that has learned nothing."""
     environment = EnvironmentSettings(id=robot, max_episode_steps=100)
-    env = make_vector_env(environment, [0])
-    observation_size, space = env.observation_space.shape[0], env.action_space
-    env.close()
-    policy = Policy(observation_size, space.low, space.high, (256, 256)).eval()
-    deltas = np.zeros((32, space.shape[0]), dtype=np.float32)
+    observations, actions = _spaces(robot)
+    policy = Policy(observations.shape[0], actions.low, actions.high, (256, 256)).eval()
+    deltas = np.zeros((32, actions.shape[0]), dtype=np.float32)
     return _rate(lambda: int(run_episodes(policy, environment, np.arange(32), deltas).lengths.sum()))
 
 
 def _updates(robot: str, algorithm: str) -> float:
     """Updates per second on one random batch, again and again."""
     config = _CONFIGS[algorithm]()
-    env = make_vector_env(EnvironmentSettings(id=robot), [0])
+    observations, actions = _spaces(robot)
     spec = config.get_default_rl_module_spec()
-    module = spec.module_class(
-        observation_space=env.observation_space, action_space=env.action_space, model_config=spec.model_config
-    )
-    env.close()
+    module = spec.module_class(observation_space=observations, action_space=actions, model_config=spec.model_config)
     rule = config.rule_class(module, config.settings, config.rule_class.optimizers(module, config.settings))
-    rows, sizes = config.settings.batch_size, (env.observation_space.shape[0], env.action_space.shape[0])
+    rows, sizes = config.settings.batch_size, (observations.shape[0], actions.shape[0])
     batch = Batch(
         torch.randn(rows, sizes[0]),
         torch.rand(rows, sizes[1]) - 0.5,
@@ -85,9 +81,7 @@ def _updates(robot: str, algorithm: str) -> float:
 
 def _pgd_steps(robot: str) -> float:
     """Steps of PGD per second, each for a few environments, on a critic that has learned nothing."""
-    env = make_vector_env(EnvironmentSettings(id=robot), [0])
-    observation_size, actions = env.observation_space.shape[0], env.action_space.shape[0]
-    env.close()
+    observation_size, actions = (space.shape[0] for space in _spaces(robot))
     critic = CriticGradients(ObservationNormalizer(observation_size), Critic(observation_size, actions, (256, 256)))
     gradient = critic.at(np.zeros((32, observation_size), dtype=np.float32))
 
@@ -96,6 +90,13 @@ def _pgd_steps(robot: str) -> float:
         return 10
 
     return _rate(descend)
+
+
+def _spaces(robot: str) -> tuple[Box, Box]:
+    """Of observations and actions."""
+    env = make_vector_env(EnvironmentSettings(id=robot), [0])
+    env.close()
+    return env.observation_space, env.action_space
 
 
 def _rate(work: Callable[[], int]) -> float:
