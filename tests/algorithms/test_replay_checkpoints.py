@@ -82,6 +82,13 @@ def logged(location: Path, capacity: int = 5) -> ColumnarReplay:
     return ColumnarReplay(capacity, WIDTH, CPU, ReplayLog(str(location)))
 
 
+def continued(location: Path, checkpoint: Path, capacity: int = 5) -> ColumnarReplay:
+    """One with a log at `location` that goes on from a checkpoint."""
+    replay = logged(location, capacity)
+    replay.restore_from_path(checkpoint)
+    return replay
+
+
 def same_ring(one: ColumnarReplay, other: ColumnarReplay) -> bool:
     """Whether every row is in the same slot, and the next one goes into the same."""
     draws = [ring.sample(2, 16, torch.Generator().manual_seed(0)) for ring in (one, other)]
@@ -131,12 +138,10 @@ def test_a_restored_log_goes_on_and_an_abandoned_one_does_no_harm(tmp_path: Path
     replay.save_to_path(tmp_path / "first")
     replay.add(numbered(100, 102))  # never seen again: the run goes back to the first checkpoint
     replay.save_to_path(tmp_path / "lost")
-    copy = logged(tmp_path / "log")
-    copy.restore_from_path(tmp_path / "first")
+    copy = continued(tmp_path / "log", tmp_path / "first")
     copy.add(numbered(3, 7))
     copy.save_to_path(tmp_path / "second")
-    again = logged(tmp_path / "log")
-    again.restore_from_path(tmp_path / "second")
+    again = continued(tmp_path / "log", tmp_path / "second")
     assert same_ring(again, filled(5, 3, 4))
     assert sorted(written(tmp_path / "log")) == [2, 3, 4]
 
@@ -147,24 +152,20 @@ def test_a_logged_ring_goes_on_in_one_of_another_size(counts: tuple[int, ...], c
     replay = logged(tmp_path / "log")
     replay.add(numbered(0, sum(counts)))
     replay.save_to_path(tmp_path / "saved")
-    copy = logged(tmp_path / "log", capacity)
-    copy.restore_from_path(tmp_path / "saved")
+    copy = continued(tmp_path / "log", tmp_path / "saved", capacity)
     expected = contents(replay)[-capacity:]
     assert contents(copy) == expected
     copy.save_to_path(tmp_path / "again")
-    again = logged(tmp_path / "log", capacity)
-    again.restore_from_path(tmp_path / "again")
+    again = continued(tmp_path / "log", tmp_path / "again", capacity)
     assert contents(again) == expected
 
 
 def test_a_whole_checkpoint_goes_on_with_a_log(tmp_path: Path) -> None:
     filled(5, 8).save_to_path(tmp_path / "whole")
-    copy = logged(tmp_path / "log")
-    copy.restore_from_path(tmp_path / "whole")
+    copy = continued(tmp_path / "log", tmp_path / "whole")
     copy.add(numbered(8, 9))
     copy.save_to_path(tmp_path / "saved")
-    again = logged(tmp_path / "log")
-    again.restore_from_path(tmp_path / "saved")
+    again = continued(tmp_path / "log", tmp_path / "saved")
     assert same_ring(again, filled(5, 8, 1))
 
 
@@ -180,8 +181,7 @@ def test_the_log_may_have_been_moved_or_be_another_ones(tmp_path: Path) -> None:
         copy.restore_from_path(tmp_path / "again")
     assert written(tmp_path / "other") == [5]
     (tmp_path / "log").rename(tmp_path / "moved")
-    copy = logged(tmp_path / "moved")
-    copy.restore_from_path(tmp_path / "saved")
+    copy = continued(tmp_path / "moved", tmp_path / "saved")
     assert same_ring(copy, filled(5, 7))
 
 
