@@ -20,7 +20,7 @@ class ExpertSettings(Settings):
     """First steps, with uniformly random actions and without updates."""
     num_envs: PositiveInt = 4
     evaluation_interval: PositiveInt = 10_000
+    """Steps between two evaluations, and between the checkpoints that an interrupted training goes on from."""
     evaluation_episodes: PositiveInt = 10
-    checkpoint_interval: PositiveInt = 50_000
     final_episodes: PositiveInt = 100
     """Episodes, with seeds used nowhere else, that the recorded score is the mean of."""

@@ -12,7 +12,7 @@ from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.artifacts import Stage, command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.training import Training, crosses
+from afrl_ray.pipeline.training import Training
 from afrl_ray.rollouts import run_episodes
 from afrl_ray.seeding import derive_seed
 
@@ -63,15 +63,16 @@ def _algorithm_config(settings: ExpertSettings) -> OffPolicyConfig:
 def _train(training: Training, settings: ExpertSettings, robot: Robot, directory: Path) -> None:
     done = training.algorithm.step_count
     with progress(f"expert {robot.name}", settings.steps, "steps") as report:
+        report.update(done)
         while done < settings.steps:
-            next_step = min(done + settings.evaluation_interval, settings.steps)
+            evaluations = done // settings.evaluation_interval + 1
+            next_step = min(evaluations * settings.evaluation_interval, settings.steps)
             training.advance(next_step, lambda step: report.update(step, _note(training)))
-            before, done = done, next_step
+            done = next_step
             scores = _scores(training.algorithm.evaluation_policy(), settings, robot, "validation")
             training.record({"score": float(scores.mean()), "lowest": float(scores.min())}, float(scores.mean()))
-            if crosses(settings.checkpoint_interval, before, done) or done >= settings.steps:
-                training.save_atomically(directory / "checkpoint")
-                write_json(directory / "curve.json", training.curve)
+            training.save_atomically(directory / "checkpoint")
+            write_json(directory / "curve.json", training.curve)
 
 
 def _note(training: Training) -> str:

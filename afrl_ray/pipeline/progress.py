@@ -1,6 +1,7 @@
 """Progress bars with rates and time left, on standard error."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from afrl_ray.telemetry.board import board
 
 console = Console(stderr=True)
 _LINE_INTERVAL = 30.0
+_RATE_PERIOD = 120.0
+"""Seconds that a rate is measured over: trainings begin with faster phases, which tell nothing about the rest."""
 
 ProgressSink = Callable[[int, int], None]
 """Called with (units done, units in all)."""
@@ -33,20 +36,21 @@ class Reporter:
         self._description, self._total, self._unit = description, total, unit
         self._bar = bar
         self._task = bar.add_task(description, total=total, rate="", note="") if bar else None
-        self._started_at: tuple[float, int] | None = None
+        self._recent: deque[tuple[float, int]] = deque()  # (time, completed)
         self._last_line = time.monotonic()
         board.progress(description, 0, total, unit)
 
     def update(self, completed: int, note: str = "") -> None:
-        """Set how much is done, in units; the rate is measured from the first call on."""
+        """Set how much is done, in units; the rate is that of the last two minutes, from the first call on."""
         board.progress(self._description, completed, self._total, self._unit, note)
         if _sink is not None:
             _sink(completed, self._total)
             return
         now = time.monotonic()
-        if self._started_at is None:
-            self._started_at = (now, completed)
-        since, first = self._started_at
+        self._recent.append((now, completed))
+        while len(self._recent) > 2 and self._recent[1][0] <= now - _RATE_PERIOD:
+            self._recent.popleft()
+        since, first = self._recent[0]
         rate = (completed - first) / (now - since) if now > since else 0.0
         shown = f"{rate:,.0f} {self._unit}/s" if rate else ""
         if self._bar is not None and self._task is not None:

@@ -32,14 +32,14 @@ class Recorder:
 
 
 @pytest.mark.parametrize(
-    ("evaluations", "checkpoints", "saved"),
-    [(40, 50, [80, 120, 160, 200, 210]), (50, 100, [100, 200, 210]), (70, 30, [70, 140, 210]), (60, 1000, [210])],
+    ("begun", "saved"), [(0, [40, 80, 120, 160, 200, 210]), (120, [160, 200, 210]), (130, [160, 200, 210]), (210, [])]
 )
-def test_checkpoints_come_with_the_first_evaluation_after_their_interval(
-    evaluations: int, checkpoints: int, saved: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_every_evaluation_leaves_a_checkpoint_to_go_on_from(
+    begun: int, saved: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expert, "_scores", lambda *_: np.array([1.0]))
-    settings = ExpertSettings(steps=210, evaluation_interval=evaluations, checkpoint_interval=checkpoints)
+    settings = ExpertSettings(steps=210, evaluation_interval=40)
     training = Recorder()
+    training.algorithm.step_count = begun
     expert._train(training, settings, find_robot("hopper"), tmp_path)  # type: ignore[arg-type]
     assert training.saved == saved

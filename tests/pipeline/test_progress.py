@@ -36,3 +36,19 @@ def test_a_narrow_terminal_cuts_the_note_and_no_number(monkeypatch: pytest.Monke
     last = [line for line in re.split(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]", shown.getvalue()) if "47d3f" in line][-1]
     assert re.match(r"finetune \S+ +45000/200000 [\d,]+ steps/s \S+ left 47d3f_.*…", last)
     assert len(last) <= 80
+
+
+def test_the_rate_is_that_of_the_last_two_minutes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "console", Console(stderr=True, width=200))
+    clock = iter(range(0, 10_000, 10))  # an update every 10 seconds
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.progress("expert", 100_000, "steps") as report:
+        for minute in range(12):
+            fast, slow = min(minute, 3) * 6_000, max(minute - 3, 0) * 600
+            for update in range(6):
+                report.update(fast + slow + update * (1_000 if minute < 3 else 100))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert "100 steps/s" in lines[0]
+    assert lines[-1].startswith("expert: 23,300/100,000 steps (10 steps/s, 2:07:50 left)")
