@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+_EVALUATION = {"adaptive_banks", "scores.parquet", "scores.csv", "summary.json", "table.md"}
+"""What an evaluation of checkpoints writes; an interrupted one leaves some of it."""
+
 
 def bank_file(path: Path) -> Path:
     """`path`, where an attack bank can be written.
@@ -21,6 +24,8 @@ def bank_file(path: Path) -> Path:
 def evaluation_folder(path: Path) -> Path:
     """`path`, a new or empty folder, or one with an earlier evaluation of checkpoints, which a new one replaces.
 
+    An interrupted one it goes on with.
+
     Raises:
         ValueError: there is something else, or nothing can be written.
     """
@@ -29,7 +34,7 @@ def evaluation_folder(path: Path) -> Path:
     names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     if "started.json" in names:
         raise ValueError(f"{path} is a stage of an experiment; name another folder with --output DIR")
-    if names and "summary.json" not in names:
+    if "summary.json" not in names and not names <= _EVALUATION:
         raise ValueError(f"{path} holds something else than an evaluation; name another folder with --output DIR")
     _require_writable(path / "summary.json")
     return path

@@ -8,10 +8,12 @@ from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
 from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.evaluation.statistics import Summary
-from afrl_ray.pipeline.attack import adversarial_faults, check_fits, make_bank
+from afrl_ray.networks import Policy
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.attack import adversarial_faults, check_fits
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.conditions import EvaluatedConditions
-from afrl_ray.pipeline.evaluate import adaptive_bank_file, measure, write_results
+from afrl_ray.pipeline.evaluate import adaptive_banks, adaptive_banks_directory, measure, write_results
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.progress import say
 
@@ -29,7 +31,8 @@ def evaluate_checkpoints(
 
     Without any bank the adversarial condition is left out. Each of `banks` is for the adversarial conditions under its
     own fault; a fault whose magnitude `settings` do not give has that of the bank. `critic` is a checkpoint whose
-    critic pgd descends on. With `evaluation.adaptive_attack` every policy is attacked afresh as well.
+    critic pgd descends on. With `evaluation.adaptive_attack` every policy is attacked afresh as well; if that is
+    interrupted, the same call goes on with what was found.
 
     Raises:
         FileNotFoundError, HandoverError, PolicyFileError, BankFileError: a file is not there or not one of ours.
@@ -52,14 +55,27 @@ def evaluate_checkpoints(
     for note in notes:
         say(note)
     connect(settings.runtime)
-    shutil.rmtree(adaptive_bank_file(output, names[0]).parent, ignore_errors=True)  # an earlier evaluation's
-    adaptive = {}
-    for name, policy in policies.items() if settings.evaluation.adaptive_attack else ():
-        adaptive[name] = make_bank(experiment, policy, f"adaptive {name}", settings.evaluation.adaptive_searches)
-        adaptive[name].save(adaptive_bank_file(output, name))
+    if settings.evaluation.adaptive_attack:
+        adaptive = _attacked_afresh(experiment, policies, output)
+    else:
+        adaptive = {}
+        shutil.rmtree(adaptive_banks_directory(output), ignore_errors=True)  # an earlier evaluation's
     summary = write_results(measure(policies, conditions, adaptive), output)
     say(f"scores, summary and table: {output}")
     return summary
+
+
+def _attacked_afresh(experiment: Experiment, policies: Mapping[str, Policy], output: Path) -> dict[str, AttackBank]:
+    """A fresh attack on each policy; those that an interrupted evaluation has found are kept."""
+    settings = experiment.settings
+    identity = {
+        **settings.model_dump(mode="json", include={"attack", "environment", "seed"}),
+        "fault": experiment.fault.model_dump(),
+        "searches": settings.evaluation.adaptive_searches,
+        "policies": {name: policy.fingerprint() for name, policy in policies.items()},
+    }
+    Stage("adaptive attacks", adaptive_banks_directory(output), identity, {}).begin()
+    return adaptive_banks(experiment, policies, output)
 
 
 def policy_names(paths: Sequence[Path]) -> list[str]:

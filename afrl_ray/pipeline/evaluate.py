@@ -1,6 +1,6 @@
 """Stage: every policy of the experiment under every condition."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,12 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     policies = {OFFLINE: offline_policy(pretrain)}
     policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
     attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
-    adaptive_banks = _adaptive_banks(experiment, attacked, stage) if settings.evaluation.adaptive_attack else {}
+    attacks_afresh = settings.evaluation.adaptive_attack
+    banks = adaptive_banks(experiment, attacked, stage.directory, stage.keep) if attacks_afresh else {}
     body = Body.of(policies[OFFLINE])
     conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain), body)
     with experiment.tracker.child_run("evaluation") as run:
-        scores = measure(policies, conditions, adaptive_banks)
+        scores = measure(policies, conditions, banks)
         summary = write_results(scores, stage.directory)
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
         curves = learning_curves_table(outcomes)
@@ -105,22 +106,35 @@ def read_summary(stage: Stage) -> dict[str, Any]:
     return dict(read_json(stage.directory / SUMMARY))
 
 
-def _adaptive_banks(experiment: Experiment, policies: Mapping[str, Policy], stage: Stage) -> dict[str, AttackBank]:
-    """A fresh attack on each policy, kept in the stage's directory as it is found."""
+def adaptive_banks(
+    experiment: Experiment,
+    policies: Mapping[str, Policy],
+    directory: Path,
+    keep: Callable[[], None] = lambda: None,
+) -> dict[str, AttackBank]:
+    """A fresh attack on each policy, written into the results in `directory` as it is found; what is there is kept.
+
+    `keep` makes each of them safe.
+    """
     banks = {}
     for name, policy in policies.items():
-        path = adaptive_bank_file(stage.directory, name)
+        path = adaptive_bank_file(directory, name)
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
             make_bank(experiment, policy, f"adaptive {name}", count).save(path)
-            stage.keep()
+            keep()
         banks[name] = AttackBank.load(path)
     return banks
 
 
 def adaptive_bank_file(directory: Path, name: str) -> Path:
     """Where in the results in `directory` the bank of the fresh attack on the policy `name` lies."""
-    return directory / "adaptive_banks" / f"{file_name(name)}.npz"
+    return adaptive_banks_directory(directory) / f"{file_name(name)}.npz"
+
+
+def adaptive_banks_directory(directory: Path) -> Path:
+    """Where in the results in `directory` the banks of all fresh attacks lie."""
+    return directory / "adaptive_banks"
 
 
 def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:

@@ -74,6 +74,8 @@ def test_an_evaluation_replaces_only_an_evaluation(
     command = ["evaluate", "a", "--env", "hopper"]
     folder.mkdir()
     assert main(command) == 0
+    (folder / "adaptive_banks").mkdir()
+    assert main(command) == 0  # an interrupted one
     (folder / "notes.txt").touch()
     assert main(command) == 2
     (folder / "summary.json").touch()

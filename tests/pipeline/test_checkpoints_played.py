@@ -38,6 +38,16 @@ def test_a_bank_is_made_and_used(
     own = AttackBank.load(Path("evaluation/adaptive_banks/hopper.npz"))
     np.testing.assert_array_equal(scores.loc["adaptive attack", "delta"], own.deltas[0])
 
+    found = Path("evaluation/adaptive_banks/hopper.npz").stat().st_mtime_ns
+    Path("evaluation/summary.json").unlink()  # as if it had been interrupted after the search
+    adaptive = [*evaluate, "--adaptive-attack", *SMALL]
+    assert main([*adaptive, "evaluation.adaptive_searches=1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == printed
+    assert Path("evaluation/adaptive_banks/hopper.npz").stat().st_mtime_ns == found
+    assert main([*adaptive, "evaluation.adaptive_searches=2"]) == 0
+    assert len(AttackBank.load(Path("evaluation/adaptive_banks/hopper.npz")).deltas) == 2
+    capsys.readouterr()
+
     assert main([*evaluate, *SMALL]) == 0  # over the earlier one
     assert capsys.readouterr().out.splitlines()[0] == "| policy | normal | random | adversarial | mean |"
     assert not Path("evaluation/adaptive_banks").exists()
