@@ -91,7 +91,7 @@ def test_an_evaluation_replaces_only_an_evaluation(
         f"error: x.yaml/out/summary.json cannot be written: {Path(config).absolute()} is not a folder that you may "
         "write to\n"
     )
-    assert len(calls) == 2
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from afrl_ray.cli import main
 from afrl_ray.config.study import StudySettings
 from afrl_ray.curriculum.schedules import mean_q
+from afrl_ray.datasets import generated
 from afrl_ray.networks import load_policy_file
 from afrl_ray.studies.cost import Cost, works_of
 from afrl_ray.studies.expand import Case, Plan, expand
@@ -150,7 +151,10 @@ def test_two_commands_cannot_work_in_one_folder(output: Path, capsys: pytest.Cap
     assert "another afrl reproduce is at work" in capsys.readouterr().err
 
 
-def test_robots_without_an_expert_are_refused_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_robots_without_an_expert_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generated.resources, "files", lambda _: tmp_path)
     assert main(["reproduce", "fig5", "--scale", "smoke", "--robot", "ant", "--output", str(tmp_path / "o")]) == 2
     assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
 
