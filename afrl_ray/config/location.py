@@ -36,6 +36,18 @@ def without_password(uri: str) -> str:
     return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", uri))
 
 
+def without_passwords(value: Any) -> Any:
+    """`value` with *** for the passwords in all texts in it, however deep in lists and mappings."""
+    match value:
+        case str():
+            return without_password(value)
+        case dict():
+            return {key: without_passwords(one) for key, one in value.items()}
+        case list() | tuple():
+            return [without_passwords(one) for one in value]
+    return value
+
+
 def scratch_folder() -> Path:
     """Where this machine keeps working copies of what belongs to a URI: AFRL_SCRATCH, or afrl in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

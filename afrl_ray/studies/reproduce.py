@@ -1,7 +1,7 @@
 """Whole studies: everything they share is made once, then their tables and figures."""
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config.location import without_password
+from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
@@ -116,10 +116,6 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     return Reproduced(plan, directory)
 
 
-def _without_passwords(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: without_password(value) if isinstance(value, str) else value for name, value in overrides.items()}
-
-
 def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:
     """report.md, which shows all results, and study.json, which says what they came from."""
     seeds, robots = sorted({case.seed for case in cases}), list(dict.fromkeys(case.robot for case in cases))
@@ -133,7 +129,7 @@ def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequ
         **_budget(plan),
         "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
         "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
-        "settings changed on the command line": _without_passwords(plan.overrides),
+        "settings changed on the command line": without_passwords(dict(plan.overrides)),
     }
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, None)]

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from afrl_ray.config import ExperimentSettings, with_settings
-from afrl_ray.config.location import without_password
+from afrl_ray.config.location import without_password, without_passwords
 
 
 def settings(output: str | None = None) -> ExperimentSettings:
@@ -76,3 +76,9 @@ def test_a_password_is_in_memory_alone() -> None:
     assert settings.model_dump(mode="json")["tracking"]["uri"] is None
     plain = with_settings(settings, {"tracking.uri": "http://mlflow:5000"})
     assert plain.model_dump(mode="json")["tracking"]["uri"] == "http://mlflow:5000"
+
+
+def test_passwords_are_hidden_however_deep_they_are() -> None:
+    settings = {"tracking": {"uri": "http://me:secret@host", "enabled": True}, "list": [1, "s3://b/p?token=secret"]}
+    shown = {"tracking": {"uri": "http://me:***@host", "enabled": True}, "list": [1, "s3://b/p?token=***"]}
+    assert without_passwords(settings) == shown
