@@ -33,13 +33,16 @@ def load_module(checkpoint: Path) -> ActorCriticModule:
 
     Raises:
         FileNotFoundError: there is nothing at `checkpoint`.
-        HandoverError: it holds no actor-critic of ours.
+        HandoverError: it holds no actor-critic of ours, or is damaged.
     """
     if not checkpoint.exists():
         raise FileNotFoundError(f"no checkpoint at {checkpoint}")
     for folder in _MODULE_FOLDERS:
         if (checkpoint / folder / "class_and_ctor_args.pkl").is_file() and _is_module(checkpoint / folder):
-            module = RLModule.from_checkpoint(str((checkpoint / folder).absolute()))
+            try:
+                module = RLModule.from_checkpoint(str((checkpoint / folder).absolute()))
+            except Exception as error:  # whatever unpickling makes of damaged files
+                raise HandoverError(f"{checkpoint / folder} is damaged: {error or type(error).__name__}") from error
             if not isinstance(module, ActorCriticModule):
                 raise HandoverError(f"{checkpoint} holds a {type(module).__name__}, not an actor-critic of afrl_ray")
             return module

@@ -1,5 +1,6 @@
 """The Algorithm and its Config that every off-policy algorithm here is an instance of."""
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -139,6 +140,8 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
     """Sample, add to the replay, one update per sampled step, send the weights out; offline: only the updates."""
 
     config: OffPolicyConfig
+    end_of_round: int | None = None
+    """Offline: the number of updates that a `train()` does not go beyond."""
 
     def setup(self, config: Any) -> None:
         self._empty_rounds = 0
@@ -146,7 +149,8 @@ class OffPolicyAlgorithm(Algorithm):  # type: ignore[misc]
 
     def training_step(self) -> None:
         if self.config.learns_offline:
-            self._update([], self.config.updates_per_round)
+            left = math.inf if self.end_of_round is None else max(self.end_of_round - self.step_count, 1)
+            self._update([], min(self.config.updates_per_round, left))
             return
         in_random_phase = self.env_steps < self.config.random_steps
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):

@@ -1,6 +1,6 @@
 """How the bundled experts are made."""
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from afrl_ray.config.algorithm import OnlineAlgorithm, TD3Settings
 from afrl_ray.config.base import Settings
@@ -18,9 +18,18 @@ class ExpertSettings(Settings):
     """Environment steps, one update each."""
     random_steps: NonNegativeInt = 25_000
     """First steps, with uniformly random actions and without updates."""
-    num_envs: PositiveInt = 4
+    num_envs: int = Field(4, ge=1, le=100)
     evaluation_interval: PositiveInt = 10_000
     """Steps between two evaluations, and between the checkpoints that an interrupted training goes on from."""
     evaluation_episodes: PositiveInt = 10
     final_episodes: PositiveInt = 100
     """Episodes, with seeds used nowhere else, that the recorded score is the mean of."""
+
+    @model_validator(mode="after")
+    def _steps_to_learn_in(self) -> "ExpertSettings":
+        if self.random_steps >= self.steps:
+            raise ValueError(
+                f"random_steps ({self.random_steps}) leave none of the steps ({self.steps}) to learn in; "
+                f"write random_steps: {self.steps // 10} or less"
+            )
+        return self

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, MinariData
-from afrl_ray.datasets.d4rl_data import read_d4rl, without_contact_forces
-from afrl_ray.datasets.generated import generate_transitions, load_data_policy
+from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, GeneratedData, MinariData
+from afrl_ray.datasets.d4rl_data import find_d4rl_file, read_d4rl, without_contact_forces
+from afrl_ray.datasets.generated import check_policy_fits, generate_transitions, load_data_policy
 from afrl_ray.datasets.minari_data import MissingDependencyError, read_minari, save_minari
 from afrl_ray.datasets.normalization import observation_statistics
 from afrl_ray.datasets.transitions import Progress, Transitions
@@ -15,11 +15,27 @@ __all__ = [
     "MissingDependencyError",
     "Progress",
     "Transitions",
+    "check_source",
     "generate_transitions",
     "load_transitions",
     "observation_statistics",
     "save_minari",
 ]
+
+
+def check_source(settings: DataSettings, environment: EnvironmentSettings) -> None:
+    """What `load_transitions` would refuse, as far as that is known before anything is read or rolled out.
+
+    Raises:
+        FileNotFoundError: the policy's or D4RL's file, or the bundled expert, is not there.
+        ValueError: it is of another robot than `environment`, or no policy.
+    """
+    match settings:
+        case GeneratedData():
+            check_policy_fits(load_data_policy(settings, environment), environment)
+        case D4RLData():
+            _check_robot(settings.dataset, environment)
+            find_d4rl_file(settings.dataset)
 
 
 def load_transitions(

@@ -80,6 +80,18 @@ def generate_transitions(
         env.close()
 
 
+def check_policy_fits(policy: Policy, environment: EnvironmentSettings) -> None:
+    """
+    Raises:
+        ValueError: the environment is unknown, or of other sizes than the policy.
+    """
+    env = make_vector_env(environment, [0])
+    try:
+        _check_sizes(policy, env, environment.id)
+    finally:
+        env.close()
+
+
 def _check_sizes(policy: Policy, env: VectorEnv, environment_id: str) -> None:
     sizes = (env.observation_space.shape[0], env.action_space.shape[0])
     if (policy.observation_size, policy.action_size) != sizes:

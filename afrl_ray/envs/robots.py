@@ -1,5 +1,6 @@
 """The robots known by name: their ids, reference scores and perturbation bounds."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -60,6 +61,13 @@ def find_robot(name: str) -> Robot | None:
     return next((robot for robot in ROBOTS if name in robot.environment_ids), None) or _robot_called(
         d4rl_robot_name(name) or name
     )
+
+
+def did_you_mean(name: str) -> str:
+    """ "; did you mean hopper?" for hoper, and nothing where no robot's name is near."""
+    known = [one for robot in ROBOTS for one in (robot.name, *robot.environment_ids)]
+    near = difflib.get_close_matches(name, known, 1, 0.75) or difflib.get_close_matches(name.lower(), known, 1, 0.75)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def d4rl_robot_name(name: str) -> str | None:

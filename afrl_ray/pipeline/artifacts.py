@@ -34,8 +34,29 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None where there is none."""
-    return json.loads(path.read_text()) if path.is_file() else None
+    """The content of a JSON file, or None where there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); move its folder away, and it is made anew") from error
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """What a stage says of itself in `path`, or None where there is no such file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    record = read_json(path)
+    if record is None or (isinstance(record, dict) and isinstance(record.get("key"), str)):
+        return record
+    raise ValueError(f"{path} is damaged (it names no key); move its folder away, and it is made anew")
 
 
 def replace_directory(temporary: Path, final: Path) -> None:
@@ -129,18 +150,26 @@ class Stage:
         """The manifest if this stage has already been completed with these settings and inputs."""
         if self.mirror is not None and not self._fetch(self.mirror):
             return None
-        manifest = read_json(self.directory / _MANIFEST)
+        manifest = _read_record(self.directory / _MANIFEST)
         return manifest if manifest and manifest["key"] == self.key else None
 
     def begin(self) -> bool:
-        """Make the directory ready; True if it holds an interrupted attempt at the same work, to be resumed."""
+        """Make the directory ready; True if it holds an interrupted attempt at the same work, to be resumed.
+
+        Raises:
+            ValueError: the directory holds files that no stage has made, or is damaged.
+        """
         if self.mirror is not None and not self._fetch(self.mirror):
             return self._begin_anew(self.mirror)
-        started = read_json(self.directory / _STARTED)
+        started = _read_record(self.directory / _STARTED)
         if started and started["key"] == self.key:
             return True
-        if self.directory.exists():
-            owner = (started or {}).get("key", "unknown")[:8]
+        if started is None and self.directory.exists() and any(self.directory.iterdir()):
+            raise ValueError(
+                f"{self.directory} holds files that afrl has not made; move them away, or write to another folder"
+            )
+        if started:
+            owner = started["key"][:8]
             aside = self.directory.with_name(f"{self.directory.name}.replaced-{owner}-{time.time_ns()}")
             self.directory.replace(aside)
         write_json(self.directory / _STARTED, {"stage": self.name, "key": self.key})

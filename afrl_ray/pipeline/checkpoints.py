@@ -7,6 +7,7 @@ from pathlib import Path
 from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
 from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
+from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.statistics import Summary
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
@@ -99,8 +100,12 @@ def banks_by_fault(experiment: Experiment, banks: Mapping[Path, AttackBank]) -> 
         ValueError: a fault has none or two of them, or no condition is under the fault of a bank.
     """
     wanted = adversarial_faults(experiment)
+    simulated = find_robot(experiment.settings.environment.id)
     chosen: dict[FaultSettings, AttackBank] = {}
     for path, bank in banks.items():
+        searched = find_robot(bank.environment)
+        if searched and simulated and searched != simulated:
+            raise ValueError(f"{path} is for {searched.name}, not for {experiment.settings.environment.id}")
         if bank.fault not in wanted:
             asked = f"they are under {', '.join(map(str, wanted))}" if wanted else "there are none"
             raise ValueError(f"{path} is for {bank.fault}, which no adversarial condition is under ({asked})")

@@ -4,8 +4,8 @@ from afrl_ray.config import GeneratedData
 from afrl_ray.datasets import Transitions, load_transitions
 from afrl_ray.datasets.generated import load_data_policy
 from afrl_ray.envs import find_robot
-from afrl_ray.networks import limit_threads
 from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.progress import progress, say
 
@@ -32,8 +32,8 @@ def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
     if stage.finished():
         say(f"data: kept, {stage.location}")
         return stage, load_data(stage)
+    connect(settings.runtime)  # what can never be had is refused before anything is computed
     stage.begin()
-    limit_threads()
     total = settings.data.transitions or 0
     with progress("data", total, "transitions") as report:
         transitions = load_transitions(
@@ -49,11 +49,11 @@ def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
         "mean_score": float(robot.normalized_score(returns).mean()) if robot and len(returns) else None,
         "fingerprint": transitions.fingerprint(),
     }
-    stage.finish(outputs, settings.seed)
     with experiment.tracker.child_run(
         stage.directory.name, parameters=settings.model_dump(mode="json", include={"data"})
     ) as run:
         run.log_metrics({f"data/{name}": value for name, value in outputs.items() if name != "fingerprint"}, step=0)
+        stage.finish(outputs, settings.seed)
     score = f", mean score {outputs['mean_score']:.1f}" if outputs["mean_score"] is not None else ""
     say(f"data: {len(transitions):,} transitions in {len(returns):,} episodes{score}")
     return stage, transitions

@@ -8,6 +8,7 @@ import numpy as np
 from afrl_ray.algorithms import OffPolicyConfig, algorithm_config
 from afrl_ray.config import ExpertSettings, RuntimeSettings
 from afrl_ray.envs import Robot, find_robot, resolve_environment
+from afrl_ray.envs.robots import did_you_mean
 from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.artifacts import Stage, command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
@@ -29,7 +30,9 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     """
     robot = find_robot(settings.environment.id)
     if robot is None:
-        raise ValueError(f"{settings.environment.id} is not a registered robot; add it to afrl_ray/envs/robots.py")
+        name = settings.environment.id
+        remedy = did_you_mean(name) or "; add it to ROBOTS in afrl_ray/envs/robots.py"
+        raise ValueError(f"{name} is not a registered robot{remedy}")
     environment = settings.environment.model_copy(update={"id": resolve_environment(settings.environment.id)})
     settings = settings.model_copy(update={"environment": environment})
     # more steps continue an earlier training, so they are no part of its identity

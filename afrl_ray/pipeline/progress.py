@@ -57,10 +57,11 @@ class Reporter:
             self._bar.update(self._task, completed=completed, rate=shown, note=note)
         elif now - self._last_line >= _LINE_INTERVAL:
             self._last_line = now
-            left = f", {_duration((self._total - completed) / rate)} left" if rate and completed < self._total else ""
-            done = f"{completed:,}/{self._total:,} {self._unit}"
+            left = f", {_duration((self._total - completed) / rate)} left" if completed < self._total else ""
+            pace = [f"({shown}{left})"] if rate else []
+            done = f"{self._description}: {completed:,}/{self._total:,} {self._unit}"
             say(
-                f"{self._description}: {done} ({shown}{left}) {note}",
+                " ".join(part for part in (done, *pace, note) if part),
                 done=completed,
                 total=self._total,
                 unit=self._unit,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from afrl_ray.config import ConfigError, ExperimentSettings
 from afrl_ray.config.search import Choice
-from afrl_ray.envs.robots import find_robot
+from afrl_ray.envs.robots import did_you_mean, find_robot
 
 
 def check_reference_returns(settings: ExperimentSettings) -> None:
@@ -15,6 +15,8 @@ def check_reference_returns(settings: ExperimentSettings) -> None:
     """
     name = settings.environment.id
     if find_robot(name) is None and "adaptive" in _curricula(settings):
+        if meant := did_you_mean(name):
+            raise ConfigError(f"environment.id={name}: no robot of this name has reference returns{meant}")
         raise ConfigError(
             f"curriculum.type=adaptive moves q by the normalised score, and {name} has no reference returns to make "
             "one with; add them to ROBOTS in afrl_ray/envs/robots.py, or write curriculum.type=fixed or linear"

@@ -7,6 +7,7 @@ import yaml
 
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.location import without_password
+from afrl_ray.datasets import check_source
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import cluster_address, connect
@@ -23,6 +24,7 @@ from afrl_ray.storage import require_writable
 from afrl_ray.telemetry import bind, configure_logs, event, job_of
 from afrl_ray.telemetry.board import board
 from afrl_ray.tracking.database import database_file
+from afrl_ray.tracking.location import shown_by
 
 StageName = Literal["pretrain", "attack", "finetune", "evaluation"]
 
@@ -48,8 +50,10 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
 
     Raises:
         ConfigError: fine-tuning would need reference returns that the environment has not.
+        FileNotFoundError: there is no policy or file of the name that the data have.
         ValueError: the settings reserve what can never be had, or name an optimizer, an environment or a fault that
-            there is not; the output is not on storage that all nodes of the cluster see, or cannot be written to.
+            there is not; the data are another robot's; the output is not on storage that all nodes of the cluster see,
+            or cannot be written to.
     """
     if until in ("finetune", "evaluation"):
         check_reference_returns(settings)
@@ -63,6 +67,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     experiment = Experiment(settings)
     if until != "pretrain":
         preflight(experiment)
+    if not cluster_address(settings.runtime):  # there, files are looked for where the data are made
+        check_source(settings.data, settings.environment)
     if cluster_address(settings.runtime):
         _refuse_a_database_of_one_node(experiment)
         connect(settings.runtime)
@@ -127,4 +133,5 @@ def report(finished: Finished) -> None:
         say(f"scores and curves: {finished.evaluation.location} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
     say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
     say(f"its policy: {finished.finetune.shown(best.policy)}")
-    say(f"MLflow: {without_password(finished.experiment.tracker.uri)} (see it with `afrl ui`)")
+    if finished.experiment.settings.tracking.enabled:
+        say(f"MLflow: {shown_by(finished.experiment.tracker.uri)}")

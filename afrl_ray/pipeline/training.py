@@ -36,6 +36,7 @@ class Training:
     def advance(self, until_step: int, on_progress: Callable[[int], None] | None = None) -> dict[str, Any]:
         """Train until `until_step` (environment steps, or updates offline); returns RLlib's last result."""
         result: dict[str, Any] = {}
+        self.algorithm.end_of_round = until_step
         while self.algorithm.step_count < until_step:
             result = self.algorithm.train()
             if on_progress:

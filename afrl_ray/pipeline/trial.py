@@ -1,5 +1,6 @@
 """One fine-tuning trial: adversarial training from the offline checkpoint or from scratch, evaluated and steered."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -205,6 +206,7 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
     finetune, perturbation, runtime = settings.finetune, settings.perturbation, settings.runtime
     runners = max(runtime.num_env_runners, 1)
     own, runner = trial_bundles(runtime)[0], bundle(runtime.resources.env_runner)
+    per_round = steps_per_round(settings)
     config = (
         algorithm_config(finetune.algorithm)
         .simulation(settings.environment)
@@ -217,13 +219,13 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
         .env_runners(
             num_env_runners=runtime.num_env_runners,
             num_envs_per_env_runner=finetune.num_envs,
-            rollout_fragment_length=max(STEPS_PER_ROUND // (finetune.num_envs * runners), 1),
+            rollout_fragment_length=per_round // (finetune.num_envs * runners),
             num_cpus_per_env_runner=runner.get("CPU", 0.0),
             num_gpus_per_env_runner=runner.get("GPU", 0.0),
             custom_resources_per_env_runner=dict(runtime.resources.env_runner.custom),
         )
         .reporting(
-            min_sample_timesteps_per_iteration=steps_per_iteration(finetune.evaluation_interval),
+            min_sample_timesteps_per_iteration=steps_per_iteration(finetune.evaluation_interval, per_round),
             min_time_s_per_iteration=0,
         )
         .debugging(seed=derive_seed(settings.seed, "finetune"), log_level="ERROR")
@@ -233,9 +235,22 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
     return config
 
 
-def steps_per_iteration(evaluation_interval: int) -> int:
+def steps_per_round(settings: ExperimentSettings) -> int:
+    """Environment steps from updates to updates: at most 100, or one of each environment where these are more.
+
+    Where the environments allow it, evaluations and the end are met exactly.
+    """
+    finetune = settings.finetune
+    together = finetune.num_envs * max(settings.runtime.num_env_runners, 1)
+    whole = math.gcd(finetune.evaluation_interval, finetune.steps)
+    most = max(STEPS_PER_ROUND // together, 1) * together
+    return next((steps for steps in range(most, 0, -together) if whole % steps == 0), most)
+
+
+def steps_per_iteration(evaluation_interval: int, per_round: int) -> int:
     """Environment steps of one `train()`: at most 1,000, in whole rounds, and such that evaluations are met exactly."""
-    fitting = (steps for steps in range(1000, 0, -STEPS_PER_ROUND) if evaluation_interval % steps == 0)
+    longest = max(1000 // per_round, 1) * per_round
+    fitting = (steps for steps in range(longest, 0, -per_round) if evaluation_interval % steps == 0)
     return next(fitting, min(1000, evaluation_interval))
 
 

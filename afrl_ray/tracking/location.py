@@ -56,5 +56,15 @@ def ui_command(uri: str, port: int = 5000, host: str = "127.0.0.1") -> tuple[lis
     return command, {**os.environ, **quiet}
 
 
+def shown_by(uri: str) -> str:
+    """`uri`, and what to do to see what is there."""
+    shown = without_password(uri)
+    if _scheme(uri) in _SERVERS:
+        return f"{shown} (open it in a browser)"
+    is_default = uri == default_uri(TrackingSettings(), Path("runs/any"))
+    command = "afrl ui" if is_default else f"afrl ui tracking.uri={shown}"
+    return f"{shown} (see it with `{command}`)"
+
+
 def _scheme(uri: str) -> str:
     return uri.partition(":")[0].partition("+")[0].lower() if ":" in uri or uri == "databricks" else ""

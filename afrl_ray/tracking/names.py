@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 MAX_KEY = 250
@@ -71,7 +72,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def text(value: Any, limit: int) -> str:
     """`value` as text of at most `limit` characters, cut visibly."""
-    plain = value if isinstance(value, str) else json.dumps(value, default=str)
+    plain = str(value) if isinstance(value, str | Path) else json.dumps(value, default=str)
     return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
 
 

@@ -219,6 +219,16 @@ def test_a_saved_module_is_a_policy_and_a_module(average: bool, tmp_path: Path) 
     assert load_policy(tmp_path / "module").fingerprint() == module.evaluation_policy().fingerprint()
 
 
+@pytest.mark.parametrize("file", ["module_state.*", "class_and_ctor_args.pkl"])
+@pytest.mark.parametrize("length", [0, 50])
+def test_a_damaged_checkpoint_is_named(file: str, length: int, tmp_path: Path) -> None:
+    make_module().save_to_path(tmp_path / "module")
+    (damaged,) = (tmp_path / "module").glob(file)
+    damaged.write_bytes(damaged.read_bytes()[:length])
+    with pytest.raises(HandoverError, match=r"module is damaged: \S"):
+        load_policy(tmp_path / "module")
+
+
 def test_a_module_of_somebody_else_is_refused(tmp_path: Path) -> None:
     from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 

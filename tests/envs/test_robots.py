@@ -55,6 +55,14 @@ def test_other_names_are_nobodys(name: str) -> None:
     assert resolve_environment(name) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("hoper", "hopper"), ("HalfCheeta-v4", "HalfCheetah-v4"), ("WALKER2D", "walker2d"), ("Swimmer-v4", None)],
+)
+def test_near_names_are_offered(name: str, meant: str | None) -> None:
+    assert robots.did_you_mean(name) == (f"; did you mean {meant}?" if meant else "")
+
+
 def test_scores_are_d4rls() -> None:
     hopper = find_robot("hopper")
     assert hopper is not None

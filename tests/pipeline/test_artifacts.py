@@ -235,11 +235,22 @@ def test_a_finished_stage_of_other_settings_is_moved_aside(make_stage: Callable[
     assert json.loads((aside / "manifest.json").read_text())["key"] == old.key
 
 
-def test_a_directory_of_somebody_else_is_moved_aside(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+def test_a_directory_of_somebody_else_is_left_alone(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
     complete(tmp_path / "pretrain", "mine")
-    assert make_stage().begin() is False
-    (aside,) = tmp_path.glob("pretrain.replaced-unknown-*")
-    assert (aside / "content").read_text() == "mine"
+    with pytest.raises(ValueError, match="pretrain holds files that afrl has not made; move them away"):
+        make_stage().begin()
+    assert [entry.name for entry in (tmp_path / "pretrain").iterdir()] == ["content"]
+    (tmp_path / "pretrain" / "content").unlink()
+    assert not make_stage().begin()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "{}", '{"key": 1}'])
+@pytest.mark.parametrize("name", ["manifest.json", "started.json"])
+def test_a_damaged_record_is_named(name: str, content: str, make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / name).write_text(content)
+    with pytest.raises(ValueError, match=rf"{name} is damaged \(.*\); move its folder away, and it is made anew"):
+        make_stage().finished() if name == "manifest.json" else make_stage().begin()
 
 
 def test_settings_that_change_back_and_forth_lose_nothing(make_stage: Callable[..., Stage], tmp_path: Path) -> None:

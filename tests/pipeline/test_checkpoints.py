@@ -38,10 +38,10 @@ def policy(tmp_path: Path) -> Path:
     return tmp_path / "policy.safetensors"
 
 
-def saved(fault: FaultSettings, folder: Path) -> Path:
+def saved(fault: FaultSettings, folder: Path, environment: str = "Hopper-v4") -> Path:
     ones = np.ones(2, np.int64)
     path = folder / f"{fault}.npz"
-    AttackBank(np.full((2, 3), 0.1, np.float32), ones / 2, ones, ones, fault, "Hopper-v4", "").save(path)
+    AttackBank(np.full((2, 3), 0.1, np.float32), ones / 2, ones, ones, fault, environment, "").save(path)
     return path
 
 
@@ -104,6 +104,13 @@ def test_faults_of_one_kind_take_a_bank_each(policy: Path) -> None:
 def test_a_bank_of_another_fault_is_refused(overrides: list[str], message: str, policy: Path) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate([policy], [saved(WEAK, policy.parent)], *overrides)
+
+
+def test_a_bank_of_another_robot_is_refused(policy: Path, tmp_path: Path) -> None:
+    with pytest.raises(Begun):
+        evaluate([policy], [saved(WEAK, tmp_path, "Hopper-v5")])
+    with pytest.raises(ValueError, match=r"multiplicative 0\.2\.npz is for walker2d, not for hopper$"):
+        evaluate([policy], [saved(WEAK, tmp_path, "Walker2d-v4")])
 
 
 def test_two_banks_for_one_fault_are_refused(policy: Path, tmp_path: Path) -> None:

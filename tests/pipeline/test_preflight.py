@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 
+import afrl_ray
 from afrl_ray.config import load_experiment
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.preflight import preflight
 from afrl_ray.pipeline.run import run_experiment
 
+HOPPER = Path(afrl_ray.__file__).parent / "assets" / "experts" / "hopper.safetensors"
 MISTAKES = {
     "a robot without a bound": (
         ["environment.id=InvertedPendulum-v4"],
@@ -24,6 +26,12 @@ MISTAKES = {
         ["attack.optimizer=CMAA"],
         r"attack\.optimizer=CMAA is not known to nevergrad; near: .*CMA",
     ),
+    "a policy of another robot": (
+        ["environment.id=ant", f"data.policy={HOPPER}"],
+        "the policy takes 11 observations and gives 3 actions, but ant has 27 and 8",
+    ),
+    "no policy to roll out": (["data.policy=nothing.safetensors"], r"nothing\.safetensors"),
+    "no file of this name": (["data={type: d4rl, dataset: some/where.hdf5}"], r"no D4RL file at .*some/where\.hdf5"),
     "nearly DE": (["attack.optimizer=DDE"], "near: DE$"),
     "nothing like an optimizer": (
         ["attack.optimizer='?'"],
@@ -40,7 +48,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_an_experiment_with_a_late_mistake_does_not_begin(mistake: str, tmp_path: Path) -> None:
     overrides, message = MISTAKES[mistake]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         run_experiment(load_experiment(None, [f"output={tmp_path / 'run'}", *overrides]))
     assert list(tmp_path.iterdir()) == []
 

@@ -37,3 +37,9 @@ def test_nothing_is_begun(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Pendulum-v1 has no reference returns"):
         run_experiment(load_experiment(None, [PENDULUM, ADAPTIVE, f"output={output}"]))
     assert not output.exists()
+
+
+def test_a_misspelt_robot_is_named() -> None:
+    settings = load_experiment(None, ["environment.id=hoper", "curriculum.type=adaptive"])
+    with pytest.raises(ConfigError, match=r"environment\.id=hoper: no robot of this name .*; did you mean hopper"):
+        check_reference_returns(settings)

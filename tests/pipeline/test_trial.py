@@ -23,6 +23,7 @@ from afrl_ray.pipeline.trial import (
     FinetuneTrial,
     offline_share,
     steps_per_iteration,
+    steps_per_round,
     total_evaluations,
     trial_algorithm_config,
 )
@@ -119,10 +120,31 @@ def test_a_round_is_as_long_with_any_number_of_env_runners(num_env_runners: int)
 
 
 @pytest.mark.parametrize(
-    ("interval", "steps"), [(5000, 1000), (1500, 500), (2500, 500), (1700, 100), (300, 300), (50, 50), (1234, 1000)]
+    ("interval", "per_round", "steps"),
+    [
+        *[(5000, 100, 1000), (1500, 100, 500), (2500, 100, 500), (1700, 100, 100), (300, 100, 300), (50, 50, 50)],
+        *[(1234, 2, 2), (1234, 100, 1000), (5000, 200, 1000)],
+    ],
 )
-def test_evaluations_come_at_their_steps_wherever_whole_rounds_allow_it(interval: int, steps: int) -> None:
-    assert steps_per_iteration(interval) == steps
+def test_evaluations_come_at_their_steps_wherever_whole_rounds_allow_it(
+    interval: int, per_round: int, steps: int
+) -> None:
+    assert steps_per_iteration(interval, per_round) == steps
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps", "num_envs", "per_round"),
+    [
+        *[(5000, 100_000, 1, 100), (5000, 100_000, 4, 100), (50, 100, 1, 50), (50, 100, 4, 100), (250, 1000, 1, 50)],
+        *[(100, 150, 1, 50), (1234, 12_340, 2, 2), (5000, 100_000, 3, 99), (5000, 100_000, 200, 200)],
+    ],
+)
+def test_a_round_divides_what_evaluations_and_the_end_come_at(
+    interval: int, steps: int, num_envs: int, per_round: int
+) -> None:
+    values = {"finetune.steps": steps, "finetune.num_envs": num_envs}
+    intervals = {"finetune.evaluation_interval": interval, "finetune.checkpoint_interval": interval}
+    assert steps_per_round(with_settings(settings(0.5), {**values, **intervals})) == per_round
 
 
 # ---- the bank's actor away -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from afrl_ray.config import TrackingSettings
 from afrl_ray.tracking import ExperimentTracker, default_uri, ui_command
-from afrl_ray.tracking.location import artifact_root
+from afrl_ray.tracking.location import artifact_root, shown_by
 
 OUTPUT = Path("/data/runs/hopper")
 
@@ -49,6 +49,16 @@ def test_artifacts_lie_beside_the_database() -> None:
     assert artifact_root("sqlite:////elsewhere/mlflow.db", OUTPUT) == "file:///elsewhere/mlartifacts"
     assert artifact_root("postgresql://host/db", OUTPUT) == "file:///data/runs/mlartifacts"
     assert artifact_root("http://host:5000", OUTPUT) is None
+
+
+def test_the_way_to_see_runs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    own = default_uri(TrackingSettings(), Path("runs/hopper"))
+    assert shown_by(own) == f"{own} (see it with `afrl ui`)"
+    assert shown_by("sqlite:////data/m.db") == (
+        "sqlite:////data/m.db (see it with `afrl ui tracking.uri=sqlite:////data/m.db`)"
+    )
+    assert shown_by("http://me:secret@mlflow:5000") == "http://me:***@mlflow:5000 (open it in a browser)"
 
 
 def test_the_ui_command_stays_on_this_machine() -> None:

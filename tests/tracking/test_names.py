@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -56,3 +57,4 @@ def test_lengths_and_characters_are_mlflow_s() -> None:
     assert flatten({"space": {"β²": "x" * 10_000}})["space.__"] == "x" * (MAX_PARAMETER - 1) + "…"
     assert len(entity_name("k" * 1000)) == MAX_KEY
     assert text([1, 2], 4) == "[1,…"
+    assert text(Path("/a/b"), 9) == "/a/b"
