@@ -1,6 +1,7 @@
 """The whole experiment, stage after stage."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
@@ -65,6 +66,7 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     board.expect("data", *get_args(StageName))
     event("driver is ready")
     experiment = Experiment(settings)
+    _require_folder(experiment.directory)
     if until != "pretrain":
         preflight(experiment)
     if not cluster_address(settings.runtime):  # there, files are looked for where the data are made
@@ -85,6 +87,16 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
         run.log_artifact(config_file)
         event("experiment is in MLflow", uri=without_password(tracker.uri))
         return _run_stages(experiment, until)
+
+
+def _require_folder(path: Path) -> None:
+    """
+    Raises:
+        ValueError: `path` or what it would lie in is a file.
+    """
+    existing = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise ValueError(f"output={path}: {existing} is a file; write output=FOLDER")
 
 
 def _refuse_a_database_of_one_node(experiment: Experiment) -> None:

@@ -257,3 +257,14 @@ def test_several_learners_are_refused(trained: Trained) -> None:
     config = make_config(trained.name).learners(num_learners=2)
     with pytest.raises(ValueError, match="the replay is not sharded"):
         config.validate()
+
+
+def test_an_offline_round_goes_not_beyond_its_end() -> None:
+    algorithm = build("TD3BC")
+    seen = []
+    for end in (STEPS // 2, STEPS // 2 + 1, 2 * STEPS, 2 * STEPS):
+        algorithm.end_of_round = end
+        algorithm.train()
+        seen.append(algorithm.step_count)
+    algorithm.stop()
+    assert seen == [STEPS // 2, STEPS // 2 + 1, STEPS + STEPS // 2 + 1, 2 * STEPS]

@@ -53,6 +53,13 @@ def test_an_experiment_with_a_late_mistake_does_not_begin(mistake: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("below", ["", "/run"])
+def test_a_file_is_no_output(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"^output=.*: .*/file is a file; write output=FOLDER$"):
+        run_experiment(load_experiment(None, [f"output={tmp_path}/file{below}"]))
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
