@@ -41,6 +41,8 @@ def load_module(checkpoint: Path) -> ActorCriticModule:
         if (checkpoint / folder / "class_and_ctor_args.pkl").is_file() and _is_module(checkpoint / folder):
             try:
                 module = RLModule.from_checkpoint(str((checkpoint / folder).absolute()))
+            except (OSError, ImportError):
+                raise
             except Exception as error:  # whatever unpickling makes of damaged files
                 raise HandoverError(f"{checkpoint / folder} is damaged: {error or type(error).__name__}") from error
             if not isinstance(module, ActorCriticModule):

@@ -31,7 +31,8 @@ def evaluation_folder(path: Path) -> Path:
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; name another folder with --output DIR")
-    names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    entries = path.iterdir() if path.exists() else ()
+    names = {entry.name for entry in entries if not entry.name.startswith(".")}  # hidden: cut off while being written
     if "started.json" in names:
         raise ValueError(f"{path} is a stage of an experiment; name another folder with --output DIR")
     if "summary.json" not in names and not names <= _EVALUATION:

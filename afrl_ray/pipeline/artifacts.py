@@ -44,7 +44,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); move its folder away, and it is made anew") from error
+        raise ValueError(f"{path} is damaged ({error})") from error
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
@@ -53,10 +53,14 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     Raises:
         ValueError: it is damaged.
     """
-    record = read_json(path)
+    remedy = f"move {path.parent} away, and it is made anew"
+    try:
+        record = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {remedy}") from error
     if record is None or (isinstance(record, dict) and isinstance(record.get("key"), str)):
         return record
-    raise ValueError(f"{path} is damaged (it names no key); move its folder away, and it is made anew")
+    raise ValueError(f"{path} is damaged (it names no key); {remedy}")
 
 
 def replace_directory(temporary: Path, final: Path) -> None:
@@ -119,6 +123,11 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+def _holds_files(directory: Path) -> bool:
+    """Whether there is more than hidden files, such as a record that a kill left unfinished."""
+    return any(not entry.name.startswith(".") for entry in directory.iterdir())
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage's directory.
@@ -164,7 +173,7 @@ class Stage:
         started = _read_record(self.directory / _STARTED)
         if started and started["key"] == self.key:
             return True
-        if started is None and self.directory.exists() and any(self.directory.iterdir()):
+        if started is None and self.directory.exists() and _holds_files(self.directory):
             raise ValueError(
                 f"{self.directory} holds files that afrl has not made; move them away, or write to another folder"
             )

@@ -10,7 +10,7 @@ from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.envs import find_robot
 from afrl_ray.evaluation.statistics import Summary
 from afrl_ray.networks import Policy
-from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.artifacts import content_key, read_json, write_json
 from afrl_ray.pipeline.attack import adversarial_faults, check_fits
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.conditions import EvaluatedConditions
@@ -18,6 +18,8 @@ from afrl_ray.pipeline.evaluate import adaptive_banks, adaptive_banks_directory,
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.progress import say
 
+_KEY = "key.json"
+"""What the fresh attacks beside it depend on."""
 _MAKE_BANK = "make one with `afrl attack CHECKPOINT --output BANK.npz`"
 
 
@@ -75,7 +77,10 @@ def _attacked_afresh(experiment: Experiment, policies: Mapping[str, Policy], out
         "searches": settings.evaluation.adaptive_searches,
         "policies": {name: policy.fingerprint() for name, policy in policies.items()},
     }
-    Stage("adaptive attacks", adaptive_banks_directory(output), identity, {}).begin()
+    directory, key = adaptive_banks_directory(output), {"key": content_key(identity)}
+    if read_json(directory / _KEY) != key:
+        shutil.rmtree(directory, ignore_errors=True)  # an earlier evaluation's
+        write_json(directory / _KEY, key)
     return adaptive_banks(experiment, policies, output)
 
 

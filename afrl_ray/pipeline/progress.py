@@ -57,7 +57,7 @@ class Reporter:
             self._bar.update(self._task, completed=completed, rate=shown, note=note)
         elif now - self._last_line >= _LINE_INTERVAL:
             self._last_line = now
-            left = f", {_duration((self._total - completed) / rate)} left" if completed < self._total else ""
+            left = f", {_duration((self._total - completed) / rate)} left" if rate and completed < self._total else ""
             pace = [f"({shown}{left})"] if rate else []
             done = f"{self._description}: {completed:,}/{self._total:,} {self._unit}"
             say(

@@ -12,6 +12,7 @@ from afrl_ray.datasets import check_source
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import cluster_address, connect
+from afrl_ray.pipeline.data import data_stage
 from afrl_ray.pipeline.evaluate import SUMMARY, TABLE, evaluate_experiment, read_summary
 from afrl_ray.pipeline.experiment import CONFIG_FILE, Experiment, pinned
 from afrl_ray.pipeline.finetune import best_trial, finetune, trial_outcomes
@@ -69,7 +70,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     _require_folder(experiment.directory)
     if until != "pretrain":
         preflight(experiment)
-    if not cluster_address(settings.runtime):  # there, files are looked for where the data are made
+    # on a cluster, files are looked for where the data are made
+    if not cluster_address(settings.runtime) and isinstance(output, Path) and not data_stage(experiment).finished():
         check_source(settings.data, settings.environment)
     if cluster_address(settings.runtime):
         _refuse_a_database_of_one_node(experiment)

@@ -1,6 +1,5 @@
 """One fine-tuning trial: adversarial training from the offline checkpoint or from scratch, evaluated and steered."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -236,15 +235,11 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
 
 
 def steps_per_round(settings: ExperimentSettings) -> int:
-    """Environment steps from updates to updates: at most 100, or one of each environment where these are more.
-
-    Where the environments allow it, evaluations and the end are met exactly.
-    """
-    finetune = settings.finetune
-    together = finetune.num_envs * max(settings.runtime.num_env_runners, 1)
-    whole = math.gcd(finetune.evaluation_interval, finetune.steps)
-    most = max(STEPS_PER_ROUND // together, 1) * together
-    return next((steps for steps in range(most, 0, -together) if whole % steps == 0), most)
+    """Environment steps from updates to updates: at most 100, and no more than from evaluation to evaluation, or one of
+    each environment where these are more."""
+    together = settings.finetune.num_envs * max(settings.runtime.num_env_runners, 1)
+    longest = min(STEPS_PER_ROUND, settings.finetune.evaluation_interval)
+    return max(longest // together, 1) * together
 
 
 def steps_per_iteration(evaluation_interval: int, per_round: int) -> int:

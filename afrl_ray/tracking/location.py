@@ -61,7 +61,10 @@ def shown_by(uri: str) -> str:
     shown = without_password(uri)
     if _scheme(uri) in _SERVERS:
         return f"{shown} (open it in a browser)"
-    is_default = uri == default_uri(TrackingSettings(), Path("runs/any"))
+    try:
+        is_default = uri == default_uri(TrackingSettings(), Path("runs/any"))
+    except ValueError:  # MLFLOW_TRACKING_URI is none that could be used, and was not
+        is_default = False
     command = "afrl ui" if is_default else f"afrl ui tracking.uri={shown}"
     return f"{shown} (see it with `{command}`)"
 

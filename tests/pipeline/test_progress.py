@@ -52,3 +52,17 @@ def test_the_rate_is_that_of_the_last_two_minutes(
     lines = [line for line in capsys.readouterr().err.splitlines() if line]
     assert "100 steps/s" in lines[0]
     assert lines[-1].startswith("expert: 23,300/100,000 steps (10 steps/s, 2:07:50 left)")
+
+
+def test_nothing_done_for_a_while_has_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "console", Console(stderr=True, width=200))
+    clock = iter(range(0, 10_000, 40))  # a line is due at each update
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.progress("attack", 5, "searches") as report:
+        for done in (0, 0, 1, 1, 1, 1, 1):
+            report.update(done, "a note")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert lines[0] == lines[1] == "attack: 0/5 searches a note"
+    assert lines[-1] == "attack: 1/5 searches a note"
