@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -154,7 +155,7 @@ def test_two_commands_cannot_work_in_one_folder(output: Path, capsys: pytest.Cap
 def test_robots_without_an_expert_are_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generated.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(generated, "resources", SimpleNamespace(files=lambda _: tmp_path))
     assert main(["reproduce", "fig5", "--scale", "smoke", "--robot", "ant", "--output", str(tmp_path / "o")]) == 2
     assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
 
