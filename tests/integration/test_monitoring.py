@@ -95,6 +95,7 @@ CONFIG = tiny_experiment(
 
 @pytest.mark.cluster
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_running_job_is_seen_from_outside(local_cluster: Any, tmp_path: Path) -> None:
     """Stages and trials by `afrl jobs status`, metrics by what Prometheus would scrape, its log line by line."""
     (tmp_path / "watched.yaml").write_text(CONFIG)
