@@ -27,3 +27,15 @@ def _require_type(union: JsonSchemaValue) -> None:
     union["oneOf"] = [
         member if member["$ref"] == default else {"allOf": [member], "required": ["type"]} for member in union["oneOf"]
     ]
+
+
+def require_steps_to_learn_in(random_steps: int, steps: int) -> None:
+    """
+    Raises:
+        ValueError: all `steps` of a training would have random actions and no updates.
+    """
+    if random_steps >= steps:
+        raise ValueError(
+            f"random_steps ({random_steps}) leave none of the steps ({steps}) to learn in; "
+            f"write random_steps: {steps // 10} or less"
+        )

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from afrl_ray.config.algorithm import OfflineAlgorithm, OnlineAlgorithm, PolicyKind, TD3BCSettings, TD3Settings
-from afrl_ray.config.base import Settings
+from afrl_ray.config.base import Settings, require_steps_to_learn_in
 from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
@@ -74,11 +74,8 @@ class FinetuneSettings(Settings):
                 f"evaluation_interval ({interval}) is longer than steps ({self.steps}); "
                 f"write evaluation_interval: {self.steps} or less"
             )
-        if self.start == "scratch" and self.random_steps >= self.steps:
-            raise ValueError(
-                f"random_steps ({self.random_steps}) leave none of the steps ({self.steps}) to learn in; "
-                f"write random_steps: {self.steps // 10} or less"
-            )
+        if self.start == "scratch":
+            require_steps_to_learn_in(self.random_steps, self.steps)
         if self.checkpoint_interval % interval:
             nearest = max(round(self.checkpoint_interval / interval), 1) * interval
             raise ValueError(

@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from afrl_ray.config.algorithm import OnlineAlgorithm, TD3Settings
-from afrl_ray.config.base import Settings
+from afrl_ray.config.base import Settings, require_steps_to_learn_in
 from afrl_ray.config.environment import EnvironmentSettings
 
 
@@ -27,9 +27,5 @@ class ExpertSettings(Settings):
 
     @model_validator(mode="after")
     def _steps_to_learn_in(self) -> "ExpertSettings":
-        if self.random_steps >= self.steps:
-            raise ValueError(
-                f"random_steps ({self.random_steps}) leave none of the steps ({self.steps}) to learn in; "
-                f"write random_steps: {self.steps // 10} or less"
-            )
+        require_steps_to_learn_in(self.random_steps, self.steps)
         return self

@@ -64,7 +64,7 @@ def find_robot(name: str) -> Robot | None:
 
 
 def did_you_mean(name: str) -> str:
-    """ "; did you mean hopper?" for hoper, and nothing where no robot's name is near."""
+    """For hoper "; did you mean hopper?", and nothing where no robot's name is near."""
     known = [one for robot in ROBOTS for one in (robot.name, *robot.environment_ids)]
     near = difflib.get_close_matches(name, known, 1, 0.75) or difflib.get_close_matches(name.lower(), known, 1, 0.75)
     return f"; did you mean {near[0]}?" if near else ""

@@ -70,9 +70,6 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     _require_folder(experiment.directory)
     if until != "pretrain":
         preflight(experiment)
-    # on a cluster, files are looked for where the data are made
-    if not cluster_address(settings.runtime) and isinstance(output, Path) and not data_stage(experiment).finished():
-        check_source(settings.data, settings.environment)
     if cluster_address(settings.runtime):
         _refuse_a_database_of_one_node(experiment)
         connect(settings.runtime)
@@ -80,6 +77,8 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
         event("all nodes see the output")
     elif isinstance(output, str):
         require_writable(output)
+    elif not data_stage(experiment).finished():  # on a cluster, files are looked for where the data are made
+        check_source(settings.data, settings.environment)
     tracker = experiment.tracker
     config_file = experiment.directory / CONFIG_FILE
     experiment.directory.mkdir(parents=True, exist_ok=True)
