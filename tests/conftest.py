@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests (-n 2): file by file, the longest first, and all clusters in one process."""
+    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+
+    def is_marked(item: pytest.Item, name: str) -> bool:
+        return item.get_closest_marker(name) is not None
+
+    slow_files = {item.path for item in items if is_marked(item, "slow")}
+    items.sort(key=lambda item: (not is_marked(item, "cluster"), item.path not in slow_files))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("cluster" if is_marked(item, "cluster") else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One Ray for the whole test run; anything that uses it is marked slow."""
