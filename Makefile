@@ -7,9 +7,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --constraint constraints.txt
 BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation
 
-# Two processes, since half of the tests wait for clusters; tests/conftest.py says which gets what.
-PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
-
 RECORDS := docs/results/reliability
 TIMES ?= 5
 
@@ -35,7 +32,7 @@ smoke: $(VENV)/.installed
 	$(BIN)/afrl run tune_configs/hopper_smoke.yaml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest -n 2
 
 test-cluster: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m cluster --durations=0

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,19 +11,30 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where processes share the tests (-n 2), they do so by file, and one process has all clusters."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "clusters" if file.startswith("tests/integration/") else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests (-n 2): file by file, the longest first, and all clusters in one process."""
-    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    """In each of several processes, what takes longest comes first: clusters, then other files with slow tests."""
+    if not hasattr(config, "workerinput"):
         return
 
     def is_marked(item: pytest.Item, name: str) -> bool:
         return item.get_closest_marker(name) is not None
 
     slow_files = {item.path for item in items if is_marked(item, "slow")}
-    items.sort(key=lambda item: (not is_marked(item, "cluster"), item.path not in slow_files))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("cluster" if is_marked(item, "cluster") else str(item.path)))
+    items.sort(key=lambda item: ("tests/integration/" not in item.nodeid, item.path not in slow_files))
 
 
 @pytest.fixture(scope="session")

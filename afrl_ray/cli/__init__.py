@@ -21,8 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed.handler(parsed)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted: the same command continues where this one stopped", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        outcome = str(interruption) or "the same command continues where this one stopped"
+        print(f"interrupted: {outcome}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

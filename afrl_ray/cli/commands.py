@@ -8,7 +8,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,9 @@ def attack(arguments: argparse.Namespace) -> None:
     output = bank_file(arguments.output) if arguments.output is not None else None
     from afrl_ray.pipeline.attack import attack_checkpoint
 
-    _report(attack_checkpoint(checkpoint, settings, output), arguments.json)
+    with _all_or_nothing():
+        found = attack_checkpoint(checkpoint, settings, output)
+    _report(found, arguments.json)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -129,7 +131,7 @@ def data(arguments: argparse.Namespace) -> None:
     from afrl_ray.datasets import load_transitions, save_minari
     from afrl_ray.pipeline.progress import progress
 
-    with progress("data", settings.data.transitions or 0, "transitions") as report:
+    with _all_or_nothing(), progress("data", settings.data.transitions or 0, "transitions") as report:
         transitions = load_transitions(
             settings.data, settings.environment, settings.seed, lambda done, _total: report.update(done)
         )
@@ -161,6 +163,15 @@ def ui(arguments: argparse.Namespace) -> None:
     print(f"{without_password(uri)} at http://{arguments.host}:{arguments.port}", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, env=environment, check=False)
+
+
+@contextlib.contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """Work that writes when it is finished, and not before: an interruption says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing was written; the same command begins anew") from None
 
 
 def _run_until(arguments: argparse.Namespace, stage: "StageName") -> None:

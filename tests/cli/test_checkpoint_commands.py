@@ -1,6 +1,7 @@
 """`afrl attack` and `afrl evaluate` on checkpoints, with the pipeline replaced by recorders."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,19 @@ def test_attack_on_a_checkpoint(config: str, calls: list[Any], capsys: pytest.Ca
     assert (settings.attack.training_bank, settings.attack.generations) == (4, 2)
     assert json.loads(capsys.readouterr().out) == {"bank": "bank.npz"}
     assert config
+
+
+@pytest.mark.usefixtures("config", "calls")
+def test_an_interrupted_attack_on_a_checkpoint_does_not_promise_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["afrl_ray.pipeline.attack"], "attack_checkpoint", interrupt)
+    Path("policy").touch()
+    assert main(["attack", "policy", "--env", "hopper"]) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was written; the same command begins anew\n"
 
 
 def test_evaluating_checkpoints(config: str, calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
