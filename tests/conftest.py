@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
-    """One Ray for the whole test run; anything that uses it is marked slow."""
+    """One Ray for all tests of this process; anything that uses it is marked slow."""
     import ray
 
     # the same as `afrl run` sets: Tune's own result loggers write three files per trial that nobody reads

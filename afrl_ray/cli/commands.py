@@ -64,7 +64,7 @@ def attack(arguments: argparse.Namespace) -> None:
     output = bank_file(arguments.output) if arguments.output is not None else None
     from afrl_ray.pipeline.attack import attack_checkpoint
 
-    with _all_or_nothing():
+    with _all_over_again():
         found = attack_checkpoint(checkpoint, settings, output)
     _report(found, arguments.json)
 
@@ -127,11 +127,15 @@ def train_expert(arguments: argparse.Namespace) -> None:
 
 def data(arguments: argparse.Namespace) -> None:
     """The data set alone, without a pipeline around it."""
-    settings = _experiment(arguments)
+    with _all_over_again():
+        _report(_made_data(arguments, _experiment(arguments)), arguments.json)
+
+
+def _made_data(arguments: argparse.Namespace, settings: "ExperimentSettings") -> dict[str, Any]:
     from afrl_ray.datasets import load_transitions, save_minari
     from afrl_ray.pipeline.progress import progress
 
-    with _all_or_nothing(), progress("data", settings.data.transitions or 0, "transitions") as report:
+    with progress("data", settings.data.transitions or 0, "transitions") as report:
         transitions = load_transitions(
             settings.data, settings.environment, settings.seed, lambda done, _total: report.update(done)
         )
@@ -147,7 +151,7 @@ def data(arguments: argparse.Namespace) -> None:
         result["npz"] = str(arguments.npz)
     if arguments.minari is not None:
         result["minari"] = str(save_minari(transitions, arguments.minari, settings.environment))
-    _report(result, arguments.json)
+    return result
 
 
 def ui(arguments: argparse.Namespace) -> None:
@@ -166,12 +170,12 @@ def ui(arguments: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """Work that writes when it is finished, and not before: an interruption says so."""
+def _all_over_again() -> Iterator[None]:
+    """Work that keeps nothing to continue from: an interruption says so."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("nothing was written; the same command begins anew") from None
+        raise KeyboardInterrupt("the same command begins anew") from None
 
 
 def _run_until(arguments: argparse.Namespace, stage: "StageName") -> None:

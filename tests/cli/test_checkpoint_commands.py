@@ -33,7 +33,7 @@ def test_an_interrupted_attack_on_a_checkpoint_does_not_promise_to_go_on(
     monkeypatch.setattr(sys.modules["afrl_ray.pipeline.attack"], "attack_checkpoint", interrupt)
     Path("policy").touch()
     assert main(["attack", "policy", "--env", "hopper"]) == 130
-    assert capsys.readouterr().err == "interrupted: nothing was written; the same command begins anew\n"
+    assert capsys.readouterr().err == "interrupted: the same command begins anew\n"
 
 
 def test_evaluating_checkpoints(config: str, calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
