@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from afrl_ray.attacks import AttackBank
 
 
+_CLUSTERS = "tests/integration/"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where processes share the tests (-n 2), they do so by file, and one process has all clusters."""
@@ -19,7 +22,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "clusters" if file.startswith("tests/integration/") else file
+            return _CLUSTERS if file.startswith(_CLUSTERS) else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
@@ -34,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return item.get_closest_marker(name) is not None
 
     slow_files = {item.path for item in items if is_marked(item, "slow")}
-    items.sort(key=lambda item: ("tests/integration/" not in item.nodeid, item.path not in slow_files))
+    items.sort(key=lambda item: (not item.nodeid.startswith(_CLUSTERS), item.path not in slow_files))
 
 
 @pytest.fixture(scope="session")
