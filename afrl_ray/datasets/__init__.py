@@ -4,11 +4,11 @@ from pathlib import Path
 
 from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, GeneratedData, MinariData
 from afrl_ray.datasets.d4rl_data import find_d4rl_file, read_d4rl, without_contact_forces
-from afrl_ray.datasets.generated import check_policy_fits, generate_transitions, load_data_policy
+from afrl_ray.datasets.generated import generate_transitions, load_data_policy
 from afrl_ray.datasets.minari_data import MissingDependencyError, read_minari, save_minari
 from afrl_ray.datasets.normalization import observation_statistics
 from afrl_ray.datasets.transitions import Progress, Transitions
-from afrl_ray.envs import find_robot, make_vector_env
+from afrl_ray.envs import check_policy_fits, environment_sizes, find_robot
 from afrl_ray.envs.robots import d4rl_robot_name
 
 __all__ = [
@@ -82,22 +82,14 @@ def _check_robot(dataset: str, environment: EnvironmentSettings) -> None:
 def _as_observed(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> Transitions:
     """D4RL's observations without columns that the environment does not have."""
     robot = find_robot(environment.id)
-    extra = transitions.observation_size - _sizes(environment)[0]
+    extra = transitions.observation_size - environment_sizes(environment)[0]
     if robot is None or extra == 0 or extra != robot.contact_force_columns:
         return transitions
     return without_contact_forces(transitions, extra, dataset)
 
 
-def _sizes(environment: EnvironmentSettings) -> tuple[int, int]:
-    """Numbers of observations and actions."""
-    env = make_vector_env(environment, [0])
-    sizes = (env.observation_space.shape[0], env.action_space.shape[0])
-    env.close()
-    return sizes
-
-
 def _check_sizes(transitions: Transitions, dataset: str, environment: EnvironmentSettings) -> None:
-    sizes = _sizes(environment)
+    sizes = environment_sizes(environment)
     if (transitions.observation_size, transitions.action_size) != sizes:
         raise ValueError(
             f"{dataset} has {transitions.observation_size} observations and {transitions.action_size} actions, but "

@@ -8,7 +8,7 @@ import numpy as np
 
 from afrl_ray.config import EnvironmentSettings, GeneratedData
 from afrl_ray.datasets.transitions import BoolArray, FloatArray, Progress, Transitions
-from afrl_ray.envs import VectorEnv, find_robot, make_vector_env, robots
+from afrl_ray.envs import VectorEnv, check_policy_fits, find_robot, make_vector_env, robots
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.seeding import derive_seed
 
@@ -68,37 +68,16 @@ def generate_transitions(
     Raises:
         ValueError: the environment is unknown, or of other sizes than the policy.
     """
+    check_policy_fits(policy, environment)
     num_envs = min(_MAX_ENVS, math.ceil(settings.transitions / environment.max_episode_steps))
     env = make_vector_env(
         environment, [derive_seed(seed, "data", "environment", index) for index in range(num_envs)], num_threads
     )
     try:
-        _check_sizes(policy, env, environment.id)
         generator = np.random.default_rng(derive_seed(seed, "data", "exploration"))
         return _roll_out(policy, env, settings.transitions, settings.exploration_noise, generator, progress)
     finally:
         env.close()
-
-
-def check_policy_fits(policy: Policy, environment: EnvironmentSettings) -> None:
-    """
-    Raises:
-        ValueError: the environment is unknown, or of other sizes than the policy.
-    """
-    env = make_vector_env(environment, [0])
-    try:
-        _check_sizes(policy, env, environment.id)
-    finally:
-        env.close()
-
-
-def _check_sizes(policy: Policy, env: VectorEnv, environment_id: str) -> None:
-    sizes = (env.observation_space.shape[0], env.action_space.shape[0])
-    if (policy.observation_size, policy.action_size) != sizes:
-        raise ValueError(
-            f"the policy takes {policy.observation_size} observations and gives {policy.action_size} actions, but "
-            f"{environment_id} has {sizes[0]} and {sizes[1]}"
-        )
 
 
 def _roll_out(

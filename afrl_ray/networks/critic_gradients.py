@@ -58,7 +58,9 @@ def _through(layer: nn.Module, values: Tensor) -> tuple[Tensor, _Backward]:
 
         def backward(slope: Tensor) -> Tensor:
             wanted = [True, False, False]
-            return torch.ops.aten.native_layer_norm_backward(slope, values, shape, mean, scale, weight, bias, wanted)[0]
+            back = torch.ops.aten.native_layer_norm_backward
+            gradient: Tensor = back(slope, values, shape, mean, scale, weight, bias, wanted)[0]
+            return gradient
 
         return output, backward
     raise TypeError(f"critics have linear, ReLU and normalisation layers, not {type(layer).__name__}")

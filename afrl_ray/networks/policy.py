@@ -83,8 +83,8 @@ class Policy(nn.Module):
         """
         if not isinstance(self.actor, GaussianActor):
             raise TypeError("a deterministic policy has nothing to sample from")
-        actions, _ = self.actor.sample(self.normalizer(torch.from_numpy(observations)), torch.from_numpy(noise))
-        return actions.numpy()  # type: ignore[no-any-return]
+        actions: Tensor = self.actor.sample(self.normalizer(torch.from_numpy(observations)), torch.from_numpy(noise))[0]
+        return actions.numpy()
 
     def fingerprint(self) -> str:
         """SHA-256 over all weights and statistics: two policies with one fingerprint act alike."""

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank, BankClient
 from afrl_ray.attacks.search import search_bank
-from afrl_ray.config import EnvironmentSettings, ExperimentSettings, FaultSettings
-from afrl_ray.envs import make_vector_env
+from afrl_ray.config import ExperimentSettings, FaultSettings
+from afrl_ray.envs import check_policy_fits
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.artifacts import Stage, content_key
@@ -143,24 +143,9 @@ def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Pa
     """
     quiet_ray()
     policy = load_policy(checkpoint)
-    check_fits(policy, settings.environment, str(checkpoint))
+    check_policy_fits(policy, settings.environment, str(checkpoint))
     connect(settings.runtime)
     bank = make_bank(Experiment(settings), policy, "checkpoint", settings.attack.training_bank)
     if output is not None:
         bank.save(output)
     return {**bank.manifest(), "deltas": bank.deltas.tolist(), "file": str(output) if output else None}
-
-
-def check_fits(policy: Policy, environment: EnvironmentSettings, name: str) -> None:
-    """
-    Raises:
-        ValueError: `policy`, called `name`, has other observations or actions than the environment.
-    """
-    env = make_vector_env(environment, [0])
-    sizes = env.observation_space.shape[0], env.action_space.shape[0]
-    env.close()
-    if (policy.observation_size, policy.action_size) != sizes:
-        raise ValueError(
-            f"{name} takes {policy.observation_size} observations and gives {policy.action_size} actions, but "
-            f"{environment.id} has {sizes[0]} and {sizes[1]}; give the environment it was trained in"
-        )

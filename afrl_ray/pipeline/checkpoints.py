@@ -7,11 +7,11 @@ from pathlib import Path
 from afrl_ray.algorithms import load_module, load_policy
 from afrl_ray.attacks import AttackBank
 from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
-from afrl_ray.envs import find_robot
+from afrl_ray.envs import check_policy_fits, find_robot
 from afrl_ray.evaluation.statistics import Summary
 from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import content_key, read_json, write_json
-from afrl_ray.pipeline.attack import adversarial_faults, check_fits
+from afrl_ray.pipeline.attack import adversarial_faults
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import adaptive_banks, adaptive_banks_directory, measure, write_results
@@ -50,7 +50,7 @@ def evaluate_checkpoints(
     conditions_banks = banks_by_fault(experiment, loaded)
     policies = dict(zip(names, map(load_policy, checkpoints), strict=True))
     for name, policy in policies.items():
-        check_fits(policy, settings.environment, name)
+        check_policy_fits(policy, settings.environment, name)
     gradients = load_module(critic).critic_gradients() if critic else None
     conditions = EvaluatedConditions(experiment, conditions_banks, gradients)
     for policy in policies.values():

@@ -7,7 +7,7 @@ from gymnasium.spaces import Box
 
 from afrl_ray.config import EnvironmentSettings, GeneratedData
 from afrl_ray.datasets import generate_transitions, generated, load_transitions
-from afrl_ray.envs import StepResult, make_vector_env
+from afrl_ray.envs import StepResult, make_vector_env, sizes
 from afrl_ray.networks import Policy, PolicyFileError
 
 HOPPER = EnvironmentSettings(id="hopper", max_episode_steps=50)
@@ -85,7 +85,8 @@ class LongAndShort:
 
 def test_short_episodes_are_not_favoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes are kept in the order they began; a long one is waited for while short ones go on."""
-    monkeypatch.setattr(generated, "make_vector_env", lambda *_: LongAndShort())
+    for module in (generated, sizes):
+        monkeypatch.setattr(module, "make_vector_env", lambda *_: LongAndShort())
     transitions = generate_transitions(Policy(1, [-1], [1], (4,)).eval(), data(24), HOPPER, seed=0)
     assert [rows.stop - rows.start for rows in transitions.episodes()] == [10, 2, 2, 2, 2, 2, 4]
     assert np.flatnonzero(transitions.truncations).tolist() == [23]
