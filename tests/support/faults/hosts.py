@@ -241,6 +241,15 @@ class Hosts:
         return done.stdout.strip()
 
 
+def _add_bridge() -> int:
+    """The number of a new bridge, the first that no other cluster of this machine has."""
+    for number in range(20, 250):
+        command = ["ip", "link", "add", f"afrl{number}", "type", "bridge"]
+        if not subprocess.run(command, check=False, capture_output=True).returncode:
+            return number
+    raise AssertionError("no bridge can be added")
+
+
 @contextmanager
 def switched_on(
     workers: int, redis: int | None = None, of_nodes: Callable[[str], Mapping[str, str]] | None = None
@@ -249,7 +258,6 @@ def switched_on(
     machine's port `redis`, where that is given; `of_nodes` says what the nodes' environment has besides, given this
     machine's address."""
     folder = Path(tempfile.mkdtemp(prefix="afrl", dir="/tmp"))  # sockets want short paths
-    number = os.getpid() % 200 + 20
     storage = folder / "storage"
     storage.mkdir()
     shared = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -262,9 +270,9 @@ def switched_on(
         "AFRL_STORAGE": str(storage),
         **PATIENCE,
     }
+    number = _add_bridge()
     cluster = Hosts(folder, storage, shared, f"10.77.{number}", f"afrl{number}", redis)
     cluster.of_nodes = of_nodes(cluster.router) if of_nodes else {}
-    _ip("link", "add", cluster.bridge, "type", "bridge")
     try:
         _ip("address", "add", f"{cluster.router}/24", "dev", cluster.bridge)
         _ip("link", "set", cluster.bridge, "up")
