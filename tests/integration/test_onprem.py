@@ -130,10 +130,9 @@ def start_host(hosts: Hosts, index: int, address: str) -> subprocess.Popen[bytes
     run("ip", "-n", name, "route", "add", "default", "via", f"{NETWORK}.1")
     script = folder / "init.sh"
     files = {"passwd": hosts.folder / "passwd", "settings": hosts.folder / "sshd_config"}
-    keep = ""
-    if Path(sys.base_prefix).is_relative_to("/root"):  # the interpreter would be hidden
-        place = folder / "root" / Path(sys.base_prefix).relative_to("/root")
-        keep = f"mkdir -p {place} && mount --bind {sys.base_prefix} {place}"
+    kept = {Path(prefix) for prefix in (sys.base_prefix, sys.prefix) if Path(prefix).is_relative_to("/root")}
+    places = {prefix: folder / "root" / prefix.relative_to("/root") for prefix in kept}  # else they would be hidden
+    keep = "\n".join(f"mkdir -p {place} && mount --bind {prefix} {place}" for prefix, place in places.items())
     script.write_text(
         INIT.format(name=name, folder=folder, shared=hosts.shared, sshd=shutil.which("sshd"), keep=keep, **files)
     )
@@ -258,8 +257,10 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
 
     down = python(*ray, "down", "--yes", tmp_path / "onprem.yaml")
     assert down.returncode == 0, down.stdout + down.stderr
-    for index in range(3):
-        assert "raylet" not in hosts.run(index, "cat /proc/[0-9]*/comm")
+    assert "Exception occurred" not in down.stdout + down.stderr
+    assert "raylet" not in hosts.run(0, "cat /proc/[0-9]*/comm")
+    for index in (1, 2):
+        wait_for(lambda index=index: "raylet" not in hosts.run(index, "cat /proc/[0-9]*/comm"), 180)
 
 
 def living_nodes(python: Any, port: int, token: str) -> int:
