@@ -22,7 +22,7 @@ from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient
-from afrl_ray.config import AdaptiveCurriculum, FaultSettings, TrackingSettings
+from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, FaultSettings, TrackingSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.tracking import ExperimentTracker
@@ -108,7 +108,7 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
     with tempfile.TemporaryDirectory() as folder:
         settings = TrackingSettings(uri=arguments.tracking_uri)
         tracker = ExperimentTracker(settings, Path(folder) / "sweep", "sweep")
-        experiment = {"curriculum": AdaptiveCurriculum().model_dump(mode="json")}
+        experiment = ExperimentSettings(curriculum=AdaptiveCurriculum()).model_dump(mode="json")
         tune.Tuner(
             tune.with_resources(Trivial, {"CPU": 0.01}),
             param_space={"results": results, "experiment": experiment, "varied": {}},
