@@ -202,6 +202,8 @@ def _expectation(details: ErrorDetails) -> str:
         return str(details["ctx"]["error"])
     if kind == "too_short":
         return f"write at least {details['ctx']['min_length']}"
+    if kind == "int_parsing_size":
+        return "it is too large; write a smaller number"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected is not None and kind.endswith(("_type", "_parsing", "_from_float")):
         return expected

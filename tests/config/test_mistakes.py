@@ -46,6 +46,10 @@ FILE_MISTAKES = {
         "finetune: {steps: many}\n",
         'x.yaml: finetune.steps is "many"; write a whole number',
     ),
+    "more than any whole number": (
+        "finetune: {steps: 1.0e+30}",
+        "x.yaml: finetune.steps is 1e+30; it is too large; write a smaller number",
+    ),
     "fraction for a whole number": (
         "finetune: {steps: 1000.5}\n",
         "x.yaml: finetune.steps is 1000.5; write a whole number",
