@@ -7,7 +7,7 @@ import shlex
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,7 +131,13 @@ class Cluster:
         with one_line(self.url):
             # Ray takes nodes that have died for an answer cut short, and would raise over them
             return list(
-                list_nodes(self.url, filters=[("state", "=", state)], limit=_MOST_NODES, raise_on_missing_output=False)
+                list_nodes(
+                    self.url,
+                    filters=[("state", "=", state)],
+                    limit=_MOST_NODES,
+                    detail=True,
+                    raise_on_missing_output=False,
+                )
             )
 
     def jobs(self) -> list[Job]:
@@ -142,12 +148,12 @@ class Cluster:
         with one_line(self.url):
             details = self._client.list_jobs()
         running = any(one.driver_node_id and str(one.status) not in _ENDED for one in details)
-        dead = {node.node_id for node in self._nodes("DEAD")} if running else set()
+        deaths = {node.node_id: (node.end_time_ms or 0) / 1000 for node in self._nodes("DEAD")} if running else {}
         attempts: dict[str, list[tuple[Attempt, Mapping[str, str]]]] = defaultdict(list)
         for one in details:
             metadata = one.metadata or {}
             if _SPECIFICATION in metadata and one.submission_id:
-                attempts[metadata.get(_JOB, one.submission_id)].append((_attempt(one, metadata, dead), metadata))
+                attempts[metadata.get(_JOB, one.submission_id)].append((_attempt(one, metadata, deaths), metadata))
         jobs = []
         for job_id, found in attempts.items():
             found.sort(key=lambda pair: pair[0].number)
@@ -260,16 +266,18 @@ class Cluster:
             loop.close()
 
 
-def _attempt(details: Any, metadata: Mapping[str, str], dead_nodes: Set[str]) -> Attempt:
-    status, message = str(details.status), details.message or ""
-    if status not in _ENDED and details.driver_node_id in dead_nodes:
+def _attempt(details: Any, metadata: Mapping[str, str], deaths: Mapping[str, float]) -> Attempt:
+    """`deaths` are the moments, in seconds since 1970, at which nodes were found dead; 0 where it is not known."""
+    status, message, ended = str(details.status), details.message or "", (details.end_time or 0) / 1000
+    if status not in _ENDED and details.driver_node_id in deaths:
         status, message = "FAILED", "The node that its driver was on has died."
+        ended = deaths[details.driver_node_id]
     return Attempt(
         submission_id=details.submission_id,
         number=int(metadata.get(_ATTEMPT, 1)),
         status=status,
         message=message,
         started=(details.start_time or 0) / 1000,
-        ended=details.end_time / 1000 if details.end_time else None,
+        ended=ended or None,
         node=details.driver_node_id,
     )
