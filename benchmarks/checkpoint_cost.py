@@ -8,17 +8,17 @@ flushed to the disk before the clock stops.
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from side_by_side import machine
+from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 from afrl_ray.algorithms import OffPolicyAlgorithm
@@ -42,12 +42,11 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     for robot, result in results.items():
-        print(f"{robot}: " + ", ".join(f"{name} {value:.4g}" for name, value in result.items()))
+        print(f"{robot}: " + ", ".join(f"{name} {value:.4g}" for name, value in result.items()), file=sys.stderr)
     within = all(result["share"] < LIMIT for result in results.values())
-    print(f"every {INTERVAL} steps: {'under' if within else 'NOT under'} {LIMIT:.0%} of the time")
-    if arguments.json:
-        settings = {"rows": ROWS, "interval": INTERVAL, "repeats": arguments.repeats, "seconds": arguments.seconds}
-        print(json.dumps({"name": "checkpoint_cost", **settings, "machine": machine(), "results": results}))
+    print(f"every {INTERVAL} steps: {'under' if within else 'NOT under'} {LIMIT:.0%} of the time", file=sys.stderr)
+    settings = {"rows": ROWS, "interval": INTERVAL, "repeats": arguments.repeats, "seconds": arguments.seconds}
+    print_record({"name": "checkpoint_cost", **settings, "machine": machine(), "results": results}, arguments)
 
 
 def cost(robot: str, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -124,12 +123,11 @@ def checkpoint(built: OffPolicyAlgorithm, folder: Path) -> float:
 
 
 def _arguments() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record_parser(__doc__)
     parser.add_argument("--robots", nargs="+", default=["hopper", "halfcheetah"], help="(hopper halfcheetah)")
     parser.add_argument("--repeats", type=int, default=5, help="checkpoints that are measured (5)")
     parser.add_argument("--seconds", type=float, default=15.0, help="training that is measured (15)")
     parser.add_argument("--folder", type=Path, help="where to write; the system's temporary folder if not given")
-    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return parser.parse_args()
 
 

@@ -3,6 +3,7 @@
 Env runners are simulated by threads, a few processes of them, that do what an env runner does between two sample calls
 (nothing, for --interval seconds) and then take a snapshot through the project's own client. For each number of
 runners: reads per second, the time of one read, what that adds to an episode, and the actor's own processor time.
+Where a runner asks the actor for every few reads only and holds the answer, the reads that ask are given apart too.
 """
 
 import argparse
@@ -37,22 +38,26 @@ class Runners:
         start = CurriculumState(q=0.5, average=0.0, evaluations=0)
         self._sources = [BankSource(client, name, "adversarial", start) for name in names]
 
-    def run(self, seconds: float, interval: float, samples_per_ask: int) -> list[float]:
-        """Seconds of every read that ended after the warm-up."""
+    def run(self, seconds: float, interval: float, samples_per_ask: int) -> list[tuple[bool, float]]:
+        """Of every read that ended after the warm-up: whether it asked the actor, and its seconds."""
         begin = time.perf_counter() + WARM_UP_SECONDS
-        took: list[list[float]] = [[] for _ in self._sources]
+        took: list[list[tuple[bool, float]]] = [[] for _ in self._sources]
 
         def live(index: int) -> None:
             time.sleep(random.random() * interval)
-            count = 0  # a trial asks when its step of Tune begins
+            holds = samples_per_ask > 1
+            if holds:
+                self._sources[index].hold()
+            count = random.randrange(samples_per_ask)  # trials are at different points between two results
             while (now := time.perf_counter()) < begin + seconds:
-                if samples_per_ask > 1 and count % samples_per_ask == 0:
+                asks = count % samples_per_ask == 0
+                if asks and holds:
                     self._sources[index].hold()
                 self._sources[index].snapshot()
                 count += 1
                 ended = time.perf_counter()
                 if ended >= begin:
-                    took[index].append(ended - now)
+                    took[index].append((asks, ended - now))
                 time.sleep(interval)
 
         threads = [threading.Thread(target=live, args=(index,)) for index in range(len(self._sources))]
@@ -73,7 +78,8 @@ def measure(client: BankClient, runners: int, arguments: argparse.Namespace) -> 
         [group.run.remote(arguments.seconds, arguments.interval, arguments.samples_per_ask) for group in groups]
     )
     elapsed = time.perf_counter() - began
-    took = np.array([value for answer in answers for value in answer])
+    asked = np.array([asks for answer in answers for asks, _ in answer])
+    took = np.array([seconds for answer in answers for _, seconds in answer])
     reads = len(took) / arguments.seconds
     share = (processor_seconds() - before) / elapsed
     for group in groups:
@@ -84,6 +90,9 @@ def measure(client: BankClient, runners: int, arguments: argparse.Namespace) -> 
         "reads_per_second": reads,
         "median_ms": 1e3 * float(np.median(took)),
         "p99_ms": 1e3 * float(np.quantile(took, 0.99)),
+        "asks_per_second": float(asked.sum()) / arguments.seconds,
+        "median_ask_ms": 1e3 * float(np.median(took[asked])),
+        "p99_ask_ms": 1e3 * float(np.quantile(took[asked], 0.99)),
         "per_episode_ms": 1e3 * float(np.mean(took)) * reads_per_episode,
         "actor_cores": share,
         "actor_us_per_read": 1e6 * share / reads,
@@ -133,7 +142,7 @@ if __name__ == "__main__":
         "--samples-per-ask",
         type=int,
         default=1,
-        help="1: env runners in processes of their own; 50: trials that sample themselves, with the default intervals",
+        help="1: env runners in processes of their own; 25: trials that sample themselves, at the default intervals",
     )
     parser.add_argument("--processes", type=int, default=4, help="that the simulated runners share (default 4)")
     main(parser.parse_args())

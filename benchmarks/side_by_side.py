@@ -93,7 +93,11 @@ def record_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def print_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> None:
-    """Print a script's result: with `--json` on one line, otherwise to be read. Write it to `--output` if given."""
+    """Print a script's result, with the commit: on one line with `--json`, otherwise to be read. Write it to `--output`
+    if that is given."""
+    from afrl_ray.pipeline.artifacts import git_commit
+
+    result = {**result, "commit": git_commit()}
     text = json.dumps(result, indent=1)
     if arguments.output:
         arguments.output.write_text(text + "\n")

@@ -203,7 +203,7 @@ def _expectation(details: ErrorDetails) -> str:
     if kind == "too_short":
         return f"write at least {details['ctx']['min_length']}"
     if kind == "int_parsing_size":
-        return "it is too large; write a smaller number"
+        return "it is out of range; write a number closer to 0"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected is not None and kind.endswith(("_type", "_parsing", "_from_float")):
         return expected

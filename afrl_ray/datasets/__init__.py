@@ -32,7 +32,7 @@ def check_source(settings: DataSettings, environment: EnvironmentSettings) -> No
     """
     match settings:
         case GeneratedData():
-            check_policy_fits(load_data_policy(settings, environment), environment)
+            check_policy_fits(load_data_policy(settings, environment), environment, "data.policy")
         case D4RLData():
             _check_robot(settings.dataset, environment)
             find_d4rl_file(settings.dataset)

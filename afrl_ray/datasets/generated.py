@@ -68,7 +68,7 @@ def generate_transitions(
     Raises:
         ValueError: the environment is unknown, or of other sizes than the policy.
     """
-    check_policy_fits(policy, environment)
+    check_policy_fits(policy, environment, "the policy")
     num_envs = min(_MAX_ENVS, math.ceil(settings.transitions / environment.max_episode_steps))
     env = make_vector_env(
         environment, [derive_seed(seed, "data", "environment", index) for index in range(num_envs)], num_threads

@@ -1,8 +1,12 @@
 """Whether a policy and an environment go together, as far as their sizes tell."""
 
+from typing import TYPE_CHECKING
+
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.envs.vector import make_vector_env
-from afrl_ray.networks import Policy
+
+if TYPE_CHECKING:  # torch is not needed to name a robot
+    from afrl_ray.networks import Policy
 
 
 def environment_sizes(environment: EnvironmentSettings) -> tuple[int, int]:
@@ -18,14 +22,16 @@ def environment_sizes(environment: EnvironmentSettings) -> tuple[int, int]:
         env.close()
 
 
-def check_policy_fits(policy: Policy, environment: EnvironmentSettings, name: str = "the policy") -> None:
+def check_policy_fits(policy: "Policy", environment: EnvironmentSettings, name: str) -> None:
     """
     Raises:
-        ValueError: `policy`, called `name`, has other observations or actions than the environment; or as above.
+        ValueError: `policy`, called `name`, has other observations or actions than the environment; or see
+            `environment_sizes`.
     """
     sizes = environment_sizes(environment)
     if (policy.observation_size, policy.action_size) != sizes:
         raise ValueError(
             f"{name} takes {policy.observation_size} observations and gives {policy.action_size} actions, but "
-            f"{environment.id} has {sizes[0]} and {sizes[1]}; give the environment it was trained in"
+            f"{environment.id} has {sizes[0]} and {sizes[1]}; give the environment it was trained in, or a "
+            "policy of this one"
         )

@@ -224,8 +224,19 @@ def test_config_schema_is_for_editors(capsys: pytest.CaptureFixture[str]) -> Non
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["run", "--help"], ["config", "validate", "x.yaml"]])
-def test_neither_torch_nor_ray_is_imported(arguments: list[str], config: str) -> None:
+EVERYTHING_HEAVY = {"torch", "ray", "mlflow", "gymnasium", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--version"], EVERYTHING_HEAVY),
+        (["run", "--help"], EVERYTHING_HEAVY),
+        (["config", "validate", "x.yaml"], EVERYTHING_HEAVY),
+        (["submit", "x.yaml", "--address", "http://127.0.0.1:9"], {"torch", "mlflow"}),
+    ],
+)
+def test_nothing_heavy_is_imported_for_nothing(arguments: list[str], heavy: set[str], config: str) -> None:
     code = (
         "import sys\n"
         "from afrl_ray.cli import main\n"
@@ -233,7 +244,7 @@ def test_neither_torch_nor_ray_is_imported(arguments: list[str], config: str) ->
         f"    main({arguments!r})\n"
         "except SystemExit:\n"
         "    pass\n"
-        "heavy = {'torch', 'ray', 'mlflow', 'gymnasium', 'numpy'} & sys.modules.keys()\n"
+        f"heavy = {heavy!r} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

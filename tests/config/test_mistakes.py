@@ -46,9 +46,9 @@ FILE_MISTAKES = {
         "finetune: {steps: many}\n",
         'x.yaml: finetune.steps is "many"; write a whole number',
     ),
-    "more than any whole number": (
+    "a float beyond all integers": (
         "finetune: {steps: 1.0e+30}",
-        "x.yaml: finetune.steps is 1e+30; it is too large; write a smaller number",
+        "x.yaml: finetune.steps is 1e+30; it is out of range; write a number closer to 0",
     ),
     "fraction for a whole number": (
         "finetune: {steps: 1000.5}\n",

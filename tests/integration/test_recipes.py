@@ -55,6 +55,19 @@ def test_launched_nodes_ask_for_a_token_and_hide_their_dashboard(path: Path) -> 
     assert config["setup_commands"][0].startswith("chmod 600 ~/.ray/auth_token")
 
 
+@pytest.mark.parametrize("path", LAUNCHERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("before", ["", "# no end of line"])
+def test_launched_nodes_find_ray_by_its_name(path: Path, before: str, tmp_path: Path) -> None:
+    """What is run every time that a node is set up adds one line, once, to a shell's settings."""
+    [command] = [command for command in load(path)["setup_commands"] if ".bashrc" in command]
+    (tmp_path / ".bashrc").write_text(before)
+    for _ in range(2):
+        subprocess.run(["bash", "-c", command], env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, check=True)
+    settings = (tmp_path / ".bashrc").read_text()
+    assert settings.split() == f'{before} export PATH="$HOME/.afrl/bin:$PATH"'.split()
+    assert settings.splitlines()[-1].startswith("export PATH=")
+
+
 def unknown_options(command: str) -> set[str]:
     """Options of `ray start` in `command` that this version of Ray does not have."""
     from ray.scripts.scripts import start

@@ -28,7 +28,7 @@ MISTAKES = {
     ),
     "a policy of another robot": (
         ["environment.id=ant", f"data.policy={HOPPER}"],
-        "the policy takes 11 observations and gives 3 actions, but ant has 27 and 8",
+        r"data\.policy takes 11 observations and gives 3 actions, but ant has 27 and 8",
     ),
     "no policy to roll out": (["data.policy=nothing.safetensors"], r"nothing\.safetensors"),
     "no file of this name": (["data={type: d4rl, dataset: some/where.hdf5}"], r"no D4RL file at .*some/where\.hdf5"),

@@ -82,6 +82,7 @@ def test_head_with_its_state_in_redis(undisturbed: LocalRun, record: Callable[..
         note.strike(hosts.head.cut_power)
         hosts.start_ray(hosts.head)
         wait_for(job.is_known_to_have_failed, "the command to say so")  # Ray itself calls it running for good
+        assert job.status()["time"] == job.status()["time"]  # it took until the head was lost
         job.resume()
         note.recovered()
         note.end(resumed=True)

@@ -245,9 +245,11 @@ def _add_bridge() -> int:
     """The number of a new bridge, the first that no other cluster of this machine has."""
     for number in range(20, 250):
         command = ["ip", "link", "add", f"afrl{number}", "type", "bridge"]
-        if not subprocess.run(command, check=False, capture_output=True).returncode:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode == 0:
             return number
-    raise AssertionError("no bridge can be added")
+        assert "File exists" in done.stderr, done.stderr
+    raise AssertionError("there are 230 bridges of killed test runs: delete them and their hosts (ip link, ip netns)")
 
 
 @contextmanager
@@ -272,8 +274,8 @@ def switched_on(
     }
     number = _add_bridge()
     cluster = Hosts(folder, storage, shared, f"10.77.{number}", f"afrl{number}", redis)
-    cluster.of_nodes = of_nodes(cluster.router) if of_nodes else {}
     try:
+        cluster.of_nodes = of_nodes(cluster.router) if of_nodes else {}
         _ip("address", "add", f"{cluster.router}/24", "dev", cluster.bridge)
         _ip("link", "set", cluster.bridge, "up")
         for _ in range(1 + workers):

@@ -195,7 +195,12 @@ class Job(Run):
 
     def is_known_to_have_failed(self) -> bool:
         """Whether a user is told so."""
-        return bool(json.loads(self.hosts.afrl("jobs", "status", self.id, "--json"))["status"] == "FAILED")
+        return bool(self.status()["status"] == "FAILED")
+
+    def status(self) -> dict[str, Any]:
+        """What a user is told."""
+        found: dict[str, Any] = json.loads(self.hosts.afrl("jobs", "status", self.id, "--json"))
+        return found
 
     def resume(self) -> None:
         self.hosts.afrl("jobs", "resume", self.id)
