@@ -57,7 +57,7 @@ class ScalingSettings(Settings):
     loop_seconds: PositiveFloat = Field(
         0.040, description="seconds of Tune's loop per result, scheduler and MLflow in it"
     )
-    bank_reads: PositiveFloat = Field(2_500.0, description="reads per second that the bank's actor can answer")
+    bank_reads: PositiveFloat = Field(1_900.0, description="reads per second that the bank's actor can answer")
     storage_rate: PositiveFloat = Field(5.0e8, description="bytes per second that the shared storage takes (ours)")
     core_hour: PositiveFloat = Field(
         0.09, description="dollars for a core and an hour: c7i on demand, 2 threads a core"
