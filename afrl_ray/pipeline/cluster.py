@@ -57,10 +57,11 @@ def beside_the_driver() -> dict[str, Any]:
 
 
 def _start_here(**options: Any) -> None:
-    """A Ray of this process's own. It gives up after half a minute, which a busy machine may take to start it."""
+    """A Ray of this process's own, whatever others this machine has or had: Ray would look for the last one that was
+    started by hand, dead or alive. It gives up after half a minute, which a busy machine may take to start it."""
     for attempt in range(_STARTS):
         try:
-            ray.init(**options)
+            ray.init(address="local", **options)
         except Exception as error:  # Ray raises no class of its own
             if "timed out during startup" not in str(error):
                 raise

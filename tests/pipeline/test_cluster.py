@@ -1,6 +1,11 @@
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 import ray
@@ -32,6 +37,34 @@ def test_a_start_that_times_out_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
     outcomes += [Exception("no room")]
     with pytest.raises(Exception, match="no room"):
         _start_here()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_is_not_looked_for() -> None:
+    """`ray start` leaves its address behind when the machine or its processes are killed."""
+    folder = Path(tempfile.mkdtemp(prefix="afrl", dir="/tmp"))  # sockets want short paths
+    try:
+        (folder / "ray").mkdir()
+        (folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+        code = (
+            "from afrl_ray.config import RuntimeSettings\n"
+            "from afrl_ray.pipeline.cluster import connect\n"
+            "connect(RuntimeSettings())\n"
+            "import ray\n"
+            "print(len(ray.nodes()))\n"
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment, "RAY_TMPDIR": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
