@@ -51,7 +51,10 @@ def test_a_record_is_one_line_where_json_is_asked_for(
     result = {"name": "x", "rows": [1, 2]}
     arguments = record_parser("").parse_args(["--json", "--output", str(tmp_path / "x.json")])
     print_record(result, arguments)
-    assert capsys.readouterr().out == '{"name": "x", "rows": [1, 2]}\n'
+    line = capsys.readouterr().out
+    assert line.startswith('{"name": "x", "rows": [1, 2], "commit": ')
+    assert line.count("\n") == 1
+    result = json.loads(line)
     assert json.loads((tmp_path / "x.json").read_text()) == result
     print_record(result, Namespace(json=False, output=None))
     printed = capsys.readouterr().out
