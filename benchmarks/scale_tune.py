@@ -123,6 +123,7 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
                 storage_path=folder,
                 name="tune",
                 verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 callbacks=[TimedTracking(tracker), TimedBoard(lambda _: "trial", trials), Stamp()],
             ),
         ).fit()
