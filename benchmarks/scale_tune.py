@@ -1,7 +1,8 @@
 """What Tune, the curriculum's scheduler and MLflow cost per result, with 1 to 64 trials that do nothing.
 
-Every trial returns a full result at once, so that results come as fast as Tune's loop takes them. The scheduler sets q
-through a real bank actor, and MLflow writes to a SQLite file, or to --tracking-uri; both are timed inside the loop.
+Once all trials are there, every one returns a full result at once, so that results come as fast as Tune's loop takes
+them. The scheduler sets q through a real bank actor, and MLflow writes to a SQLite file, or to --tracking-uri; both are
+timed inside the loop.
 """
 
 import argparse
@@ -34,8 +35,11 @@ class Trivial(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, _config: dict[str, Any]) -> None:
         self._steps = 0
+        Path(self.config["started"], self.trial_id).touch()
 
     def step(self) -> dict[str, Any]:
+        while self._steps == 0 and len(list(Path(self.config["started"]).iterdir())) < self.config["trials"]:
+            time.sleep(0.05)
         self._steps += 1
         scores = {"normal": 90.0, "random": 80.0, "adversarial": 70.0, "mean": 80.0}
         return {
@@ -106,12 +110,20 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
             stamps.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
+        started = Path(folder) / "started"
+        started.mkdir()
         settings = TrackingSettings(uri=arguments.tracking_uri)
         tracker = ExperimentTracker(settings, Path(folder) / "sweep", "sweep")
         experiment = ExperimentSettings(curriculum=AdaptiveCurriculum()).model_dump(mode="json")
         tune.Tuner(
             tune.with_resources(Trivial, {"CPU": 0.01}),
-            param_space={"results": results, "experiment": experiment, "varied": {}},
+            param_space={
+                "results": results,
+                "trials": trials,
+                "started": str(started),
+                "experiment": experiment,
+                "varied": {},
+            },
             tune_config=tune.TuneConfig(
                 metric="score_mean",
                 mode="max",
