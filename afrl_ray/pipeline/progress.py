@@ -1,9 +1,9 @@
 """Progress bars with rates and time left, on standard error."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -74,7 +74,7 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Reporter]:
     """Report on `total` units of work while the block runs."""
     if _sink is not None or logs_are_json() or not console.is_terminal:
@@ -99,8 +99,12 @@ def _whole() -> Column:
 
 
 def say(message: str, **fields: Any) -> None:
-    """One line for the person watching; where logs are JSON, one with these fields."""
+    """One line for the person watching; where logs are JSON, one with these fields.
+
+    Work goes on where it cannot be written, to a log on a full disk, say; it is then shown before the next one.
+    """
     if logs_are_json():
         event(message, **fields)
         return
-    console.print(message, highlight=False, soft_wrap=True)
+    with contextlib.suppress(OSError):
+        console.print(message, highlight=False, soft_wrap=True)

@@ -1,3 +1,4 @@
+import errno
 import io
 import re
 from collections.abc import Iterator
@@ -66,3 +67,21 @@ def test_nothing_done_for_a_while_has_no_rate(
     lines = [line for line in capsys.readouterr().err.splitlines() if line]
     assert lines[0] == lines[1] == "attack: 0/5 searches a note"
     assert lines[-1] == "attack: 1/5 searches a note"
+
+
+class FullDisk(io.StringIO):
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_work_goes_on_when_its_log_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = FullDisk()
+    monkeypatch.setattr(progress, "console", Console(file=log, width=200))
+    progress.say("data: 100 transitions")
+    log.full = False
+    progress.say("pretrain: kept")
+    assert log.getvalue() == "data: 100 transitions\npretrain: kept\n"
