@@ -10,13 +10,14 @@ BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation
 RECORDS := docs/results/reliability
 TIMES ?= 5
 
-.PHONY: help demo smoke test test-cluster reliability lint bench install dev constraints clean
+.PHONY: help demo smoke test test-cluster test-gpu reliability lint bench install dev constraints clean
 
 help:
 	@echo "make demo         fixed q against adaptive q on Hopper, from data to table (tune_configs/hopper_demo.yaml)"
 	@echo "make smoke        every stage in a few minutes, with budgets too small to learn anything"
 	@echo "make test         all tests, the slow ones included"
 	@echo "make test-cluster all tests that kill processes, hosts and storage, the long ones included (as root)"
+	@echo "make test-gpu     all tests that need a GPU; the others leave it alone"
 	@echo "make reliability  these tests TIMES times (5), with what became of each fault in $(RECORDS)"
 	@echo "make lint         ruff, mypy and the import layers"
 	@echo "make bench        speed, side by side with peers"
@@ -36,6 +37,9 @@ test: $(VENV)/.installed-dev
 
 test-cluster: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m cluster --durations=0
+
+test-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m gpu -rs
 
 reliability: $(VENV)/.installed-dev
 	for time in $$(seq $(TIMES)); do AFRL_RECORD=$(RECORDS) $(BIN)/python -m pytest -m cluster tests/integration/faults; done

@@ -45,16 +45,24 @@ def random_columns() -> dict[str, NDArray[Any]]:
     }
 
 
-def ours(mixed_precision: Literal["on", "off"], threads: int) -> Advance:
+def ours(
+    mixed_precision: Literal["on", "off"],
+    threads: int,
+    gpus: float = 0.0,
+    hidden_sizes: tuple[int, ...] = HIDDEN_SIZES,
+    batch_size: int = BATCH_SIZE,
+) -> Advance:
     from afrl_ray.algorithms import TD3BCConfig
     from afrl_ray.config import EnvironmentSettings, TD3BCSettings
     from afrl_ray.datasets import observation_statistics
 
-    settings = TD3BCSettings(hidden_sizes=HIDDEN_SIZES, batch_size=BATCH_SIZE, mixed_precision=mixed_precision)
+    updates = 500 if gpus or batch_size == BATCH_SIZE else 5  # pretraining's; large ones are too slow on a core
+    settings = TD3BCSettings(hidden_sizes=hidden_sizes, batch_size=batch_size, mixed_precision=mixed_precision)
     algorithm = (
         TD3BCConfig()
         .simulation(EnvironmentSettings(id="Hopper-v4"))
-        .training(settings=settings, replay_capacity=ROWS, updates_per_round=500, torch_threads=threads)
+        .training(settings=settings, replay_capacity=ROWS, updates_per_round=updates, torch_threads=threads)
+        .learners(num_gpus_per_learner=gpus)
         .reporting(min_time_s_per_iteration=0)
         .debugging(seed=0, log_level="ERROR")
         .build_algo()

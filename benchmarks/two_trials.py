@@ -18,7 +18,7 @@ WARM_UP = 1000
 
 @ray.remote(num_cpus=1)
 class Trial:
-    def __init__(self, seed: int, mixed_precision: str) -> None:
+    def __init__(self, seed: int, mixed_precision: str, gpus: float = 0.0) -> None:
         from afrl_ray.algorithms import TD3Config
         from afrl_ray.config import EnvironmentSettings, TD3Settings
 
@@ -30,6 +30,7 @@ class Trial:
             .simulation(EnvironmentSettings(id="Hopper-v4"))
             .training(settings=settings, random_steps=WARM_UP // 2, torch_threads=1)
             .env_runners(num_envs_per_env_runner=1, rollout_fragment_length=100)
+            .learners(num_gpus_per_learner=gpus)
             # short iterations, so that both trials stop at nearly the same moment
             .reporting(min_sample_timesteps_per_iteration=100, min_time_s_per_iteration=0)
             .debugging(seed=seed, log_level="ERROR")
@@ -49,16 +50,20 @@ class Trial:
         return (self._algorithm.env_steps - before) / (time.perf_counter() - started)
 
 
+def total_rate(running: list[Any], seconds: float) -> float:
+    """Environment steps per second of all these trials together."""
+    return sum(ray.get([trial.rate.remote(seconds) for trial in running]))
+
+
 def main(arguments: argparse.Namespace) -> None:
     start_ray(num_cpus=2)
     trials: list[Any] = [Trial.remote(seed, arguments.precision) for seed in range(2)]
     ray.get([trial.ready.remote() for trial in trials])
 
-    def total_rate(running: list[Any]) -> float:
-        return sum(ray.get([trial.rate.remote(arguments.seconds) for trial in running]))
-
+    seconds = arguments.seconds
     rates = measure(
-        {"ours": lambda: total_rate(trials), "one trial": lambda: total_rate(trials[:1])}, arguments.repeats
+        {"ours": lambda: total_rate(trials, seconds), "one trial": lambda: total_rate(trials[:1], seconds)},
+        arguments.repeats,
     )
     report("two_trials", rates, arguments, unit="environment steps/s", threads={"ours": 2, "one trial": 1})
 

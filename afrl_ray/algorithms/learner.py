@@ -33,6 +33,11 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
     """
 
     def build(self) -> None:
+        if self.config.num_gpus_per_learner and not torch.cuda.is_available():  # RLlib would compute on the processor
+            raise RuntimeError(
+                f"runtime.device is cuda, and torch {torch.__version__} finds no GPU on this machine: "
+                "it needs torch's CUDA build, and a driver that is new enough for it"
+            )
         super().build()
         if self._device.type == "cpu":
             limit_threads(self.config.torch_threads)
@@ -144,7 +149,15 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
         super().set_state(state)
         if PROGRESS in state:
             self._num_updates = state[PROGRESS]["num_updates"]
-            self._generator.set_state(torch.from_numpy(np.array(state[PROGRESS]["generator"], dtype=np.uint8)))
+            self._restore_generator(np.array(state[PROGRESS]["generator"], dtype=np.uint8))
+
+    def _restore_generator(self, saved: NDArray[np.uint8]) -> None:
+        """Go on with the saved numbers; where a processor's state meets a GPU, or the other way round, with new ones
+        that depend on seed and updates alone."""
+        if len(saved) == len(self._generator.get_state()):
+            self._generator.set_state(torch.from_numpy(saved))
+        else:
+            self._generator.manual_seed(derive_seed(self.config.seed or 0, "learner", self._num_updates))
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
         return [*super().get_checkpointable_components(), (REPLAY, self.replay)]

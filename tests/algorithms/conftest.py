@@ -22,7 +22,9 @@ Tensors = dict[str, torch.Tensor]
 def make_rule() -> Callable[..., tuple[Any, ActorCriticModule]]:
     """(the rule of some settings, its module), weights drawn from seed 0."""
 
-    def make(settings: OffPolicySettings, hidden_sizes: tuple[int, ...] = (8, 8)) -> tuple[Any, ActorCriticModule]:
+    def make(
+        settings: OffPolicySettings, hidden_sizes: tuple[int, ...] = (8, 8), device: str = "cpu"
+    ) -> tuple[Any, ActorCriticModule]:
         torch.manual_seed(0)
         config = CONFIGS[type(settings)]
         module = ActorCriticModule(
@@ -36,7 +38,7 @@ def make_rule() -> Callable[..., tuple[Any, ActorCriticModule]]:
                 "state_value": config.has_state_value,
                 "initial_temperature": getattr(settings, "initial_temperature", None),
             },
-        )
+        ).to(device)
         return config.rule_class(module, settings, config.rule_class.optimizers(module, settings)), module
 
     return make

@@ -12,81 +12,28 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS
 
-from afrl_ray.algorithms import CONFIGS, OffPolicyAlgorithm, OffPolicyConfig
-from afrl_ray.config import EnvironmentSettings, FaultSettings
+from afrl_ray.algorithms import OffPolicyAlgorithm
+from afrl_ray.config import FaultSettings
 from afrl_ray.perturbations import ConstantSource, PerturbationSnapshot
 from afrl_ray.seeding import derive_seed
+from trainings import (
+    ALGORITHMS,
+    MEAN,
+    OFFLINE_ROWS,
+    STD,
+    STEPS,
+    Tensors,
+    build,
+    different,
+    everything,
+    make_config,
+    offline_columns,
+)
 
-ALGORITHMS: dict[str, type[OffPolicyConfig]] = {
-    config.__name__.removesuffix("Config"): config for config in CONFIGS.values()
-}
 ONLINE = [name for name, config in ALGORITHMS.items() if not config.learns_offline]
 OFFLINE = [name for name, config in ALGORITHMS.items() if config.learns_offline]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("ray_session")]
-
-STEPS = 40  # per iteration
-OFFLINE_ROWS = 200
-MEAN, STD = np.linspace(-1, 1, 11, dtype=np.float32), np.linspace(0.5, 2, 11, dtype=np.float32)
-Tensors = dict[str, torch.Tensor]
-
-
-def make_config(name: str, *, seed: int = 0, **environment: Any) -> OffPolicyConfig:
-    config = ALGORITHMS[name]()
-    small = {"hidden_sizes": (8, 8), "batch_size": 16, "critic_layer_norm": True}
-    small |= {"cloning_updates": STEPS, "num_actions": 2} if name == "CQL" else {}
-    return (
-        config.simulation(EnvironmentSettings(**{"id": "Hopper-v4", "max_episode_steps": 15, **environment}))
-        .training(
-            settings=config.settings.model_copy(update=small),
-            replay_capacity=300,  # the second iteration of an online algorithm goes over the end
-            updates_per_round=STEPS,
-            perturbation_source=ConstantSource(
-                PerturbationSnapshot("random", q=0.5, fault=FaultSettings(magnitude=0.3), bank=None)
-            ),
-        )
-        .env_runners(num_envs_per_env_runner=2, rollout_fragment_length=STEPS // 2)
-        .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
-        .debugging(seed=seed, log_level="ERROR")
-    )
-
-
-def build(name: str, **changes: Any) -> OffPolicyAlgorithm:
-    """A fresh algorithm that has offline data and statistics, as every training here does."""
-    algorithm = make_config(name, **changes).build_algo()
-    algorithm.set_observation_statistics(MEAN, STD)
-    algorithm.load_transitions(offline_columns())
-    return algorithm
-
-
-def offline_columns() -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    return {
-        "observations": generator.normal(size=(OFFLINE_ROWS, 11)).astype(np.float32),
-        "actions": generator.uniform(-1, 1, (OFFLINE_ROWS, 3)).astype(np.float32),
-        "rewards": generator.normal(size=OFFLINE_ROWS).astype(np.float32),
-        "next_observations": generator.normal(size=(OFFLINE_ROWS, 11)).astype(np.float32),
-        "terminations": generator.random(OFFLINE_ROWS) < 0.1,
-    }
-
-
-def everything(algorithm: OffPolicyAlgorithm) -> Tensors:
-    """All that decides how the training goes on: networks, statistics, optimizers, replay, generator."""
-    learner = algorithm.learner_group._learner
-    tensors = {name: tensor.clone() for name, tensor in algorithm.module_tensors().items()}
-    for name, optimizer in learner.get_optimizers_for_module(DEFAULT_MODULE_ID):
-        for parameter, values in optimizer.state_dict()["state"].items():
-            tensors |= {f"{name}/{parameter}/{key}": torch.as_tensor(value).clone() for key, value in values.items()}
-    tensors["replay"] = learner.replay._rows[: len(learner.replay)].clone()
-    tensors["generator"] = learner._generator.get_state().clone()
-    tensors["updates"] = torch.tensor(learner._num_updates)
-    return tensors
-
-
-def different(one: Tensors, other: Tensors) -> list[str]:
-    """The names of what is not exactly equal."""
-    assert one.keys() == other.keys()
-    return [name for name in one if not torch.equal(one[name], other[name])]
 
 
 @dataclass(frozen=True)
@@ -251,6 +198,15 @@ def test_another_action_range_is_stored_in_the_environments_own_units(name: str)
         np.testing.assert_allclose(rewards[step], reward, rtol=1e-5)
         np.testing.assert_allclose(next_observations[step], observation, rtol=1e-5, atol=1e-6)
     algorithm.stop()
+
+
+def test_a_learner_that_is_to_have_a_gpu_and_finds_none_says_so(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RLlib would go on in silence, on the processor."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match=r"runtime\.device is cuda, and torch .* finds no GPU"):
+        make_config(trained.name, gpus=0.5).build_algo()
 
 
 def test_several_learners_are_refused(trained: Trained) -> None:
