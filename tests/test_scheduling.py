@@ -40,6 +40,8 @@ def test_learners_on_cuda_have_a_gpu_or_the_share_they_are_given() -> None:
     assert trial_bundles(runtime(device="cuda")) == [{"CPU": 1, "GPU": 1}]
     assert pretrain_bundle(runtime(device="cuda")) == {"CPU": 1, "GPU": 1}
     assert trial_bundles(runtime(device="cuda", resources__trial__gpus=0.25)) == [{"CPU": 1, "GPU": 0.25}]
+    with pytest.raises(ConfigError, match=r"resources\.env_runner asks for nothing"):
+        load_experiment(None, ["runtime.num_env_runners=1", "runtime.resources.env_runner.cpus=0"])
     with pytest.raises(ConfigError, match=r"device cuda needs a GPU, but resources\.trial\.gpus is 0"):
         load_experiment(None, ["runtime.device=cuda", "runtime.resources.trial.gpus=0"])
 

@@ -58,7 +58,7 @@ def status(arguments: argparse.Namespace) -> None:
         return
     for name, value in described.items():
         print(f"{name}: {value}")
-    for line in job_status.lines(report) if report else ():
+    for line in job_status.lines(report, is_over=job.latest.is_over) if report else ():
         print(line)
     print("\n  ".join(["last_words:", *words]))
 

@@ -8,9 +8,10 @@ from afrl_ray.telemetry.report import FailureReport, JobReport, StageReport, Tri
 _LATEST_FAILURES = 10
 
 
-def lines(report: JobReport) -> Iterator[str]:
-    """The report for people: stages, trials, what waits, and what failed."""
-    yield f"reported: {moment(report.updated)}"
+def lines(report: JobReport, *, is_over: bool = False) -> Iterator[str]:
+    """The report for people: stages, trials, what waits, and what failed. `is_over` says that the driver is gone."""
+    cut_short = is_over and any(part.status == "running" for part in (*report.stages, *report.trials))
+    yield f"reported: {moment(report.updated)}{' and not again before the driver was gone' if cut_short else ''}"
     yield "stages:"
     yield from _table([_stage(stage, report.updated) for stage in report.stages])
     if report.trials:

@@ -40,6 +40,14 @@ class RuntimeSettings(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _env_runners_reserve_something(self) -> "RuntimeSettings":
+        if self.num_env_runners and self.resources.env_runner.is_empty:
+            raise ValueError(
+                "resources.env_runner asks for nothing, which Ray has no place for; write cpus: 0.1 or more"
+            )
+        return self
+
 
 class TrackingSettings(Settings):
     enabled: bool = True

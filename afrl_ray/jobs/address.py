@@ -44,9 +44,10 @@ def prepare(url: str) -> None:
     """Before Ray is imported: make it use `url`, over which it would prefer the environment, and the token if any.
 
     Raises:
-        JobError: nothing listens there.
+        JobError: nothing listens there, or the token cannot be read or sent.
     """
     os.environ[VARIABLES[0]] = url
+    _check_token()
     variables = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     if any(os.environ.get(name) for name in variables) or (Path.home() / ".ray" / "auth_token").is_file():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -55,6 +56,23 @@ def prepare(url: str) -> None:
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_CONNECT_TIMEOUT).close()
     except OSError as error:
         raise JobError(f"no cluster answers at {url}: {error.strerror or error}") from error
+
+
+def _check_token() -> None:
+    """
+    Raises:
+        JobError: there is a token, of characters that no request can have in its head, or in a file that is not there.
+    """
+    token, name = os.environ.get("RAY_AUTH_TOKEN"), "RAY_AUTH_TOKEN"
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if not token and path:
+        name = f"RAY_AUTH_TOKEN_PATH={path}"
+        try:
+            token = Path(path).expanduser().read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise JobError(f"{name}: {getattr(error, 'strerror', None) or 'this is no text'}") from error
+    if token is not None and not (token.strip().isascii() and token.strip().isprintable()):
+        raise JobError(f"{name}: a token is one line of letters and digits")
 
 
 def _is_url(address: str) -> bool:

@@ -30,6 +30,12 @@ from afrl_ray.telemetry.report import JobReport
 _JOB, _ATTEMPT, _SPECIFICATION, _VERSION = "afrl.job", "afrl.attempt", "afrl.specification", "afrl.version"
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _MOST_NODES = 10_000
+_TALKATIVE = (
+    "ray.dashboard.modules.dashboard_sdk",  # of every upload
+    "ray._private.runtime_env.packaging",  # the same
+    "ray.dashboard.modules.job.sdk",  # of every end of a log
+)
+"""Ray's loggers that tell of what went well."""
 STOP_SECONDS = 60
 """How long a driver that was asked to stop may write checkpoints before it is killed."""
 
@@ -116,8 +122,8 @@ class Cluster:
         prepare(url)
         from ray.job_submission import JobSubmissionClient
 
-        for name in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
-            logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every upload
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         with one_line(url):
             self._client = JobSubmissionClient(url)
 
@@ -254,14 +260,19 @@ class Cluster:
         """The driver's words, old and new, until the attempt is over."""
         loop = asyncio.new_event_loop()
         pieces = self._client.tail_job_logs(submission_id)
+        following = None
         try:
             with one_line(self.url):
                 while True:
+                    following = asyncio.ensure_future(anext(pieces), loop=loop)
                     try:
-                        yield loop.run_until_complete(pieces.__anext__())
+                        yield loop.run_until_complete(following)
                     except StopAsyncIteration:
                         return
         finally:
+            if following is not None and not following.done():  # interrupted while it waited
+                following.cancel()
+                loop.run_until_complete(asyncio.gather(following, return_exceptions=True))
             loop.run_until_complete(pieces.aclose())
             loop.close()
 

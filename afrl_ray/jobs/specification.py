@@ -11,6 +11,7 @@ from afrl_ray.config import ExperimentSettings, RuntimeSettings, settings_finger
 from afrl_ray.config.location import without_password
 from afrl_ray.jobs.errors import JobError
 from afrl_ray.tracking.database import database_file
+from afrl_ray.tracking.location import check_uri
 
 CONFIG_FILE = "config.yaml"
 _MOST_OF_A_NAME = 60
@@ -94,6 +95,7 @@ def refuse_local_files(settings: ExperimentSettings) -> None:
 
     Raises:
         JobError: there is one.
+        ValueError: MLflow could not use the tracking URI.
     """
     named = {f"data.{name}": getattr(settings.data, name, None) for name in ("policy", "dataset")}
     for name, value in named.items():
@@ -107,6 +109,8 @@ def refuse_local_files(settings: ExperimentSettings) -> None:
             "tracking.uri has a password in it, which a job does not keep secret: set MLFLOW_TRACKING_URI, or "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment of the cluster's nodes"
         )
+    if settings.tracking.enabled and settings.tracking.uri:
+        check_uri(settings.tracking.uri)
     database = database_file(settings.tracking.uri or "")
     if database is not None and not database.is_absolute():
         raise JobError(

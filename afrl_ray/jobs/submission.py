@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from afrl_ray.config import settings_fingerprint
 from afrl_ray.jobs.cluster import Cluster, Job
-from afrl_ray.jobs.errors import JobError
+from afrl_ray.jobs.errors import IdTakenError, JobError
 from afrl_ray.jobs.specification import JobSpecification
 from afrl_ray.scheduling import demands, refusal
 
@@ -37,10 +37,10 @@ def submit(
     _refuse_two_writers(specification, list(jobs.values()))
     try:
         _begin(cluster, job_id, 1, specification, autoscaling)
-    except JobError:
+    except IdTakenError as error:
         job = next((job for job in cluster.jobs() if job.id == job_id), None)
         if job is None:
-            raise
+            raise JobError(f"the id {job_id} is taken by a job that is not of afrl; give another --id") from error
         return _same_again(job, specification)  # somebody else has submitted it in the meantime
     return Outcome(job_id, f"submitted to {cluster.url}; follow it with: afrl jobs logs -f {job_id}")
 
@@ -58,7 +58,10 @@ def resume(cluster: Cluster, job_id: str, *, autoscaling: bool = False) -> Outco
     if not latest.is_over:
         return Outcome(job.id, f"is {latest.status} already; follow it with: afrl jobs logs -f {job.id}")
     _refuse_two_writers(job.specification, cluster.jobs())
-    _begin(cluster, job.id, latest.number + 1, job.specification, autoscaling)
+    try:
+        _begin(cluster, job.id, latest.number + 1, job.specification, autoscaling)
+    except IdTakenError:
+        return Outcome(job.id, f"has just been resumed by another; follow it with: afrl jobs logs -f {job.id}")
     return Outcome(job.id, f"resumed, attempt {latest.number + 1}; follow it with: afrl jobs logs -f {job.id}")
 
 

@@ -73,8 +73,8 @@ class TrialBoard(Callback):
     def _failed(self, trial: Trial, status: TrialStatus) -> None:
         with _surviving():
             message = _last_line_of_error(trial)
-            board.failure("trial", message, trial.trial_id)
             self._show(trial, status=status)
+            board.failure("trial", message, trial.trial_id)
             self._count()
             event("trial failed", **self._labels(trial), error=message, goes_on=status == "waiting")
 

@@ -90,6 +90,9 @@ class Board:
             with bound(stage=name):
                 yield
             status = "finished"
+        except KeyboardInterrupt:
+            status = "stopped"
+            raise
         finally:
             self._running.remove(name)
             self._change_stage(name, status=status, ended=time.time(), doing="")

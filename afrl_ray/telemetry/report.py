@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-StageStatus = Literal["waiting", "running", "finished", "failed"]
+StageStatus = Literal["waiting", "running", "finished", "stopped", "failed"]
 TrialStatus = Literal["waiting", "running", "finished", "failed"]
 
 

@@ -24,13 +24,21 @@ def default_uri(settings: TrackingSettings, output_directory: Path) -> str:
     uri = settings.uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return f"{SQLITE}{output_directory.absolute().parent / 'mlflow.db'}"
+    check_uri(uri)
+    file = database_file(uri)
+    return f"{SQLITE}{file.expanduser().absolute()}" if file else uri
+
+
+def check_uri(uri: str) -> None:
+    """
+    Raises:
+        ValueError: `uri` is neither a database nor a server.
+    """
     if _scheme(uri) not in (*_DATABASES, *_SERVERS):
         raise ValueError(
             f"tracking.uri={without_password(uri)} is no database or server; "
             f"write {SQLITE}mlflow.db for a file, or http://HOST:PORT for a server"
         )
-    file = database_file(uri)
-    return f"{SQLITE}{file.expanduser().absolute()}" if file else uri
 
 
 def artifact_root(uri: str, output_directory: Path) -> str | None:

@@ -292,6 +292,26 @@ FILE_MISTAKES = {
 }
 
 OVERRIDE_MISTAKES = {
+    "a core by another name": (
+        "runtime.resources.trial.custom={CPU: 0.1}",
+        "override runtime.resources.trial.custom={CPU: 0.1}: runtime.resources.trial.custom is {\"CPU\": 0.1}; "
+        "CPU is no custom resource; write cpus beside custom",
+    ),
+    "memory": (
+        "runtime.resources.pretrain.custom.memory=4",
+        "override runtime.resources.pretrain.custom.memory=4: runtime.resources.pretrain.custom is {\"memory\": 4}; "
+        "memory cannot be reserved here; name a custom resource of your own, such as highmem",
+    ),
+    "less than Ray counts": (
+        "runtime.resources.evaluation.cpus=0.00001",
+        "override runtime.resources.evaluation.cpus=0.00001: runtime.resources.evaluation: "
+        "cpus is 1e-05, and Ray counts in steps of 0.0001",
+    ),
+    "one and a half GPUs": (
+        "runtime.resources.trial.gpus=1.5",
+        "override runtime.resources.trial.gpus=1.5: runtime.resources.trial: "
+        "gpus is 1.5; write a share of one GPU, or a whole number of them",
+    ),
     "misspelt": (
         "finetune.stepz=5",
         "override finetune.stepz=5: finetune.stepz is not a setting; did you mean finetune.steps?",

@@ -72,3 +72,20 @@ def test_a_token_turns_authentication_on(environment: pytest.MonkeyPatch) -> Non
         environment.setenv("RAY_AUTH_TOKEN", "secret")
         prepare(url)
         assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RAY_AUTH_TOKEN_PATH", "/nowhere/token", "RAY_AUTH_TOKEN_PATH=/nowhere/token: No such file or directory"),
+        ("RAY_AUTH_TOKEN", "\u00fcmlaut", "RAY_AUTH_TOKEN: a token is one line of letters and digits"),
+        ("RAY_AUTH_TOKEN", "two\nlines", "RAY_AUTH_TOKEN: a token is one line of letters and digits"),
+    ],
+)
+def test_tokens_that_no_cluster_would_take(
+    environment: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    environment.setenv(variable, value)
+    with pytest.raises(JobError) as error:
+        prepare("http://127.0.0.1:9")
+    assert str(error.value) == message

@@ -52,6 +52,12 @@ def test_files_of_this_machine_are_refused(
         experiment_job(changed(**changes))
 
 
+def test_what_mlflow_could_not_use_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"^tracking\.uri=ftp://host is no database or server; write "):
+        experiment_job(changed(tracking__uri="ftp://host"))
+    experiment_job(changed(tracking__uri="ftp://host", tracking__enabled=False))
+
+
 def test_a_password_is_refused_since_a_job_would_show_it() -> None:
     with pytest.raises(JobError, match=r"^tracking\.uri has a password in it") as error:
         experiment_job(changed(tracking__uri="postgresql://mlflow:secret@host/db"))
