@@ -63,10 +63,10 @@ def main(arguments: argparse.Namespace) -> None:
     start_ray()
     wide = partial(offline_td3_bc.ours, hidden_sizes=(WIDE, WIDE), batch_size=WIDE)
     sections = {
+        "trials at once": (lambda: many_trials(arguments), "environment steps/s of all together"),
+        "online TD3": (lambda: on_both(online_td3.ours, online_td3.WARM_UP, arguments), "environment steps/s"),
         "offline TD3+BC": (lambda: on_both(offline_td3_bc.ours, offline_td3_bc.WARM_UP, arguments), "updates/s"),
         f"offline TD3+BC, {WIDE} wide": (lambda: on_both(wide, 10, arguments), "updates/s"),
-        "online TD3": (lambda: on_both(online_td3.ours, online_td3.WARM_UP, arguments), "environment steps/s"),
-        "trials at once": (lambda: many_trials(arguments), "environment steps/s of all together"),
     }
     result = {
         "name": "gpu",

@@ -89,6 +89,18 @@ def test_bfloat16_products_give_close_losses(settings: OffPolicySettings, make_r
     assert losses["auto"] == losses["on"]
 
 
+def test_an_update_never_waits_for_the_gpu(settings: OffPolicySettings, make_rule: Any, make_batch: Any) -> None:
+    """What is logged is fetched once in hundreds of updates."""
+    rule, _ = make_rule(settings, (32, 32), "cuda")
+    batch = on_gpu(make_batch(settings))
+    rule.update(batch, 1)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        rule.update(batch, 2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 # ---- trainings and their checkpoints -------------------------------------------------------------------------------
 
 
