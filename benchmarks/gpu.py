@@ -1,9 +1,9 @@
 """Our trainings with the learner on a GPU, against the same trainings on the processor of the same machine.
 
 Offline TD3+BC (updates per second) with networks of 256 x 256 and batches of 256, and again four times as wide and as
-large; online TD3 on Hopper-v4 (environment steps per second, one update each); and up to four online trainings at
-once, each in a process with one core, which share one GPU or have none. `gpu / cpu` and `gpu mixed / cpu mixed` are
-the ratios; mixed precision on the processor is left out where it has no bfloat16 instructions.
+large; and one, two and four trainings by online TD3 on Hopper-v4 at once (environment steps per second, one update
+each), each in a process with one core, which share one GPU or have none. Mixed precision on the processor is left out
+where it has no bfloat16 instructions.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import offline_td3_bc
-import online_td3
 import ray
 import torch
 from side_by_side import Contestant, machine, measure, print_record, ratio, record_parser
@@ -64,7 +63,6 @@ def main(arguments: argparse.Namespace) -> None:
     wide = partial(offline_td3_bc.ours, hidden_sizes=(WIDE, WIDE), batch_size=WIDE)
     sections = {
         "trials at once": (lambda: many_trials(arguments), "environment steps/s of all together"),
-        "online TD3": (lambda: on_both(online_td3.ours, online_td3.WARM_UP, arguments), "environment steps/s"),
         "offline TD3+BC": (lambda: on_both(offline_td3_bc.ours, offline_td3_bc.WARM_UP, arguments), "updates/s"),
         f"offline TD3+BC, {WIDE} wide": (lambda: on_both(wide, 10, arguments), "updates/s"),
     }

@@ -36,7 +36,7 @@ WARM_UP = 1000
 REPLAY_CAPACITY = 1_000_000
 
 
-def ours(mixed_precision: Literal["on", "off"], threads: int, gpus: float = 0.0) -> Advance:
+def ours(mixed_precision: Literal["on", "off"], threads: int) -> Advance:
     from afrl_ray.algorithms import TD3Config
     from afrl_ray.config import EnvironmentSettings, TD3Settings
 
@@ -46,7 +46,6 @@ def ours(mixed_precision: Literal["on", "off"], threads: int, gpus: float = 0.0)
         .simulation(EnvironmentSettings(id=ENVIRONMENT))
         .training(settings=settings, random_steps=RANDOM_STEPS, replay_capacity=REPLAY_CAPACITY, torch_threads=threads)
         .env_runners(num_envs_per_env_runner=1, rollout_fragment_length=100)
-        .learners(num_gpus_per_learner=gpus)
         .reporting(min_sample_timesteps_per_iteration=1000, min_time_s_per_iteration=0)
         .debugging(seed=0, log_level="ERROR")
         .build_algo()
