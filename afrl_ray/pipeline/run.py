@@ -9,6 +9,7 @@ import yaml
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.location import without_password
 from afrl_ray.datasets import check_source
+from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import cluster_address, connect
@@ -56,6 +57,7 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
         ValueError: the settings reserve what can never be had, or name an optimizer, an environment or a fault that
             there is not; the data are another robot's; the output is not on storage that all nodes of the cluster see,
             or cannot be written to.
+        BlockingIOError: another process is at work in the output folder.
     """
     if until in ("finetune", "evaluation"):
         check_reference_returns(settings)
@@ -81,13 +83,13 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
         check_source(settings.data, settings.environment)
     tracker = experiment.tracker
     config_file = experiment.directory / CONFIG_FILE
-    experiment.directory.mkdir(parents=True, exist_ok=True)
-    config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
-    experiment.keep()
-    with tracker.parent_run(settings.model_dump(mode="json")) as run:
-        run.log_artifact(config_file)
-        event("experiment is in MLflow", uri=without_password(tracker.uri))
-        return _run_stages(experiment, until)
+    with alone_in(experiment.directory):
+        config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+        experiment.keep()
+        with tracker.parent_run(settings.model_dump(mode="json")) as run:
+            run.log_artifact(config_file)
+            event("experiment is in MLflow", uri=without_password(tracker.uri))
+            return _run_stages(experiment, until)
 
 
 def _require_folder(path: Path) -> None:

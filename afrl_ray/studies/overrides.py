@@ -36,6 +36,10 @@ _DECIDED_IN_ATTACKERS = {
 }
 
 
+_OF_ALL_RUNS = ("runtime", "tracking")
+"""Sections that all trials of a study share, since they run and are logged together."""
+
+
 def check_settings(
     name: str,
     study: AnyStudy,
@@ -45,8 +49,8 @@ def check_settings(
 ) -> None:
     """
     Raises:
-        ConfigError: the study `name` or the command sets what would be overwritten without a word, or `overrides`
-            would make arms or cells of the grid the same.
+        ConfigError: the study `name` or the command sets what would be overwritten without a word, an arm or the grid
+            sets what all runs share, or `overrides` would make arms or cells of the grid the same.
     """
     decided = _DECIDED | (_DECIDED_IN_TRAININGS if isinstance(study, StudySettings) else _DECIDED_IN_ATTACKERS)
     for place, settings in _places(name, study, budget, overrides):
@@ -57,6 +61,10 @@ def check_settings(
     if isinstance(study, AttackersSettings):
         return
     assert isinstance(budget, StudyBudget)
+    for place, settings in _of_some_runs(name, study, budget):
+        for setting in settings:
+            if any(overlap(setting, section) for section in _OF_ALL_RUNS):
+                raise ConfigError(f"{place} {setting} is the same for all runs; write it after the command's studies")
     for override in overrides:
         for what, setting in _told_apart_by(study, budget, scale):
             if overlap(override, setting):
@@ -73,9 +81,13 @@ def _places(
     yield "override", overrides
     yield f"study {name}, settings:", study.settings
     if isinstance(study, StudySettings) and isinstance(budget, StudyBudget):
-        yield f"study {name}, grid:", dict.fromkeys((*study.grid, *budget.grid))
-        for arm, own in study.arms.items():
-            yield f"study {name}, arm {arm}:", own.settings
+        yield from _of_some_runs(name, study, budget)
+
+
+def _of_some_runs(name: str, study: StudySettings, budget: StudyBudget) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield f"study {name}, grid:", dict.fromkeys((*study.grid, *budget.grid))
+    for arm, own in study.arms.items():
+        yield f"study {name}, arm {arm}:", own.settings
 
 
 def _told_apart_by(study: StudySettings, budget: StudyBudget, scale: ScaleSettings) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,6 @@
 """Whole studies: everything they share is made once, then their tables and figures."""
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pandas as pd
 from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation.files import replacing
+from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.progress import say
@@ -68,7 +67,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     if cluster_address(runtime):
         connect(runtime)
         require_shared(str(output))
-    with _alone_in(output):
+    with alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
             with board.stage("pretrain"):
@@ -159,17 +158,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_shown(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-@contextmanager
-def _alone_in(output: Path) -> Iterator[None]:
-    """Hold the folder's lock: two processes would train the same runs."""
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BlockingIOError(
-                f"another afrl reproduce is at work in {output}; wait for it, or use --output"
-            ) from error
-        yield

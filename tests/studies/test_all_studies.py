@@ -149,7 +149,7 @@ def test_two_commands_cannot_work_in_one_folder(output: Path, capsys: pytest.Cap
     with (output / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert main(["reproduce", "fig5", "--scale", "smoke", "--output", str(output)]) == 2
-    assert "another afrl reproduce is at work" in capsys.readouterr().err
+    assert "another afrl is at work in" in capsys.readouterr().err
 
 
 def test_robots_without_an_expert_are_refused_in_one_line(

@@ -138,6 +138,12 @@ def test_nothing_is_overwritten_in_a_study_file_either(make_plan: MakePlan) -> N
         expand(make_plan({"grid": {"seed": [1, 2]}}))
     with pytest.raises(ConfigError, match=r"study mine, arm a: finetune\.steps would change nothing"):
         expand(make_plan({"arms": {"a": {"settings": {"finetune.steps": 10}}}}))
+    with pytest.raises(
+        ConfigError, match=r"study mine, arm a: runtime\.resources\.trial\.cpus is the same for all runs"
+    ):
+        expand(make_plan({"arms": {"a": {"settings": {"runtime.resources.trial.cpus": 2}}}}))
+    with pytest.raises(ConfigError, match=r"study mine, grid: tracking\.experiment is the same for all runs"):
+        expand(make_plan({"grid": {"tracking.experiment": ["a", "b"]}}))
 
 
 def test_what_is_beside_the_decided_settings_is_free(make_plan: MakePlan) -> None:

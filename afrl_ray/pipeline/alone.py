@@ -1,0 +1,26 @@
+"""One process at a time in a folder of results."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock while the block runs; the kernel lets go of it when the process dies.
+
+    It keeps out other processes on this machine, and on others that share the folder where its file system passes locks
+    on, as NFS does.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"another afrl is at work in {folder}; wait for it, stop it, or choose another output folder"
+            raise BlockingIOError(message) from error
+        yield
