@@ -294,12 +294,12 @@ FILE_MISTAKES = {
 OVERRIDE_MISTAKES = {
     "a core by another name": (
         "runtime.resources.trial.custom={CPU: 0.1}",
-        "override runtime.resources.trial.custom={CPU: 0.1}: runtime.resources.trial.custom is {\"CPU\": 0.1}; "
+        'override runtime.resources.trial.custom={CPU: 0.1}: runtime.resources.trial.custom is {"CPU": 0.1}; '
         "CPU is no custom resource; write cpus beside custom",
     ),
     "memory": (
         "runtime.resources.pretrain.custom.memory=4",
-        "override runtime.resources.pretrain.custom.memory=4: runtime.resources.pretrain.custom is {\"memory\": 4}; "
+        'override runtime.resources.pretrain.custom.memory=4: runtime.resources.pretrain.custom is {"memory": 4}; '
         "memory cannot be reserved here; name a custom resource of your own, such as highmem",
     ),
     "less than Ray counts": (
