@@ -39,6 +39,18 @@ def test_a_start_that_times_out_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
         _start_here()
 
 
+def test_a_gpu_is_refused_by_a_machine_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e9}}
+    for name, answer in {"init": None, "shutdown": None, "is_initialized": False, "nodes": [node]}.items():
+        monkeypatch.setattr(ray, name, lambda *_, answer=answer, **__: answer)
+    with pytest.raises(
+        ValueError,
+        match=r"a trial \(runtime\.resources\.trial\) asks for 1 CPU, 1 GPU, which no node can ever give; "
+        "this machine has 1 node of 2 CPU$",
+    ):
+        connect(RuntimeSettings(device="cuda"))
+
+
 @pytest.mark.slow
 def test_a_cluster_that_is_gone_is_not_looked_for() -> None:
     """`ray start` leaves its address behind when the machine or its processes are killed."""
