@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Ray cluster on loopback addresses of this machine: a head on 127.0.0.2 and WORKERS workers on 127.0.0.3 and up.
-# It says how to reach it and stays in the foreground; Ctrl-C or SIGTERM ends it, and nothing else on the machine.
+# It says how to reach it and stays in the foreground until its head ends; Ctrl-C or SIGTERM ends it, and nothing else on
+# the machine.
 #
 #   WORKERS=2 CPUS=1 cluster/local.sh
 #
@@ -20,6 +21,10 @@ resources=${RESOURCES:-}
 resources=${resources:-"{}"}
 url=http://127.0.0.2:$dashboard_port
 
+if (exec 3<> "/dev/tcp/127.0.0.2/$dashboard_port") 2> /dev/null; then
+    echo "something answers at $url already: end it, or set DASHBOARD_PORT and PORT to other ones" >&2
+    exit 2
+fi
 mkdir -p "$state"
 if [[ ! -s $state/token ]]; then
     (umask 077 && "$python" -c 'import secrets; print(secrets.token_hex(32), end="")' > "$state/token")
@@ -98,4 +103,7 @@ done
 
 echo "export RAY_API_SERVER_ADDRESS=$url RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH"
 echo "ready"
-wait
+wait "${nodes[0]}" || true
+echo "the head has ended; the end of $state/head.log:" >&2
+tail -n 5 "$state/head.log" >&2
+false

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,19 @@ class LocalCluster:
 
     def afrl(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """The command, in a process of its own that knows cluster and token unless `environment` says otherwise."""
-        command = [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
         return subprocess.run(
-            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=600, check=False
+            _command(arguments),
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        """The command under way, whose words can be read line by line."""
+        return subprocess.Popen(
+            _command(arguments), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def afrl_json(self, *arguments: object) -> Any:
@@ -48,6 +58,10 @@ class LocalCluster:
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
+
+
+def _command(arguments: Sequence[object]) -> list[str]:
+    return [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")

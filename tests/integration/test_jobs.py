@@ -1,6 +1,9 @@
 """Jobs on a real cluster of two nodes with a token, through the command alone."""
 
 import json
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,13 @@ from experiments import tiny_experiment
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 CONFIG = tiny_experiment(steps=2000)
+STUDY = """
+title: One arm
+arms:
+  fine-tuned: {settings: {curriculum: {type: fixed, q: 0.5}}}
+results: [{type: scores}]
+scales: {smoke: {steps: 200}}
+"""
 
 
 @pytest.fixture
@@ -29,6 +39,12 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
     assert again["message"].startswith("has been submitted before and is ")
     two_writers = local_cluster.afrl("submit", config, "seed=1")
     assert (two_writers.returncode, "writes to runs/tiny too" in two_writers.stderr) == (2, True)
+
+    enough = local_cluster.start("jobs", "logs", "--follow", job_id)
+    wait(lambda: enough.stdout.readline() != "")
+    time.sleep(1)  # it waits for more
+    enough.send_signal(signal.SIGINT)
+    assert (enough.communicate()[1], enough.returncode) == (f"{job_id} goes on\n", 0)
 
     output = local_cluster.storage / "runs" / "tiny"
     wait(lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) >= 2)
@@ -71,6 +87,25 @@ def test_a_job_that_waits_for_its_driver_can_be_stopped(config: Path, local_clus
     time.sleep(2)  # now it could begin
     assert local_cluster.afrl_json("jobs", "status", "waiting")["status"] == "STOPPED"
     assert not (local_cluster.storage / "waiting").exists()
+
+
+@pytest.mark.long  # tests/studies runs all studies without a cluster
+def test_a_study(local_cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    job_id = local_cluster.afrl_json("submit", tmp_path / "mine.yaml", "--scale", "smoke", "--seeds", "1")["id"]
+    assert local_cluster.afrl("jobs", "logs", "--follow", job_id).stderr.splitlines()[-1] == f"{job_id} is SUCCEEDED"
+    [report] = local_cluster.storage.glob("**/smoke/mine/report.md")
+    assert "| fine-tuned |" in report.read_text()
+    [trial] = local_cluster.afrl_json("jobs", "status", job_id)["report"]["trials"]
+    assert (trial["status"], trial["failures"]) == ("finished", 0)
+
+
+def test_a_cluster_in_the_place_of_another_is_refused(local_cluster: Any, tmp_path: Path) -> None:
+    settings = {"STATE": str(tmp_path / "state"), "DASHBOARD_PORT": local_cluster.url.rpartition(":")[2]}
+    script = Path(__file__).parents[2] / "cluster" / "local.sh"
+    done = subprocess.run([script], env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.startswith(f"something answers at {local_cluster.url} already")) == (2, True)
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize(
