@@ -10,6 +10,7 @@ from typing import Any
 from side_by_side import record_parser
 
 from afrl_ray.config import load_settings
+from afrl_ray.pipeline.artifacts import git_commit
 from afrl_ray.studies.scaling import ScalingSettings, ceilings, estimate
 
 
@@ -30,6 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         )
     result = {
         "name": "scale_study",
+        "commit": git_commit(),
         "settings": settings.model_dump(),
         "rows": rows,
         "ceilings": ceilings(settings),

@@ -15,6 +15,7 @@ from afrl_ray.config import RuntimeSettings
 from afrl_ray.networks import limit_threads
 from afrl_ray.scheduling import cluster_address, demands, refusal
 from afrl_ray.telemetry.board import publish_for_cluster
+from afrl_ray.telemetry.logs import speak_for
 
 _STARTS = 4
 """Attempts at starting Ray on this machine."""
@@ -73,9 +74,10 @@ def _start_here(**options: Any) -> None:
 
 
 def quiet_ray() -> None:
-    """Errors only: Ray's loggers warn about its own API stack and deprecations."""
+    """Errors only: Ray's loggers warn about its own API stack and deprecations. In JSON where ours are."""
     for name in ("ray", "ray.rllib", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    speak_for("ray")
 
 
 def _take_sigterm_for_ctrl_c() -> None:

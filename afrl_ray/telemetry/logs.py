@@ -36,9 +36,19 @@ def configure_logs(log_format: str | None = None, stream: TextIO | None = None) 
     _ROOT.propagate = not logs_are_json()
     _ROOT.setLevel(logging.INFO if logs_are_json() else logging.NOTSET)
     if logs_are_json():
-        handler = logging.StreamHandler(stream or sys.stderr)
-        handler.setFormatter(JsonFormatter())
-        _ROOT.addHandler(handler)
+        _ROOT.addHandler(_json_handler(stream))
+
+
+def speak_for(library: str, stream: TextIO | None = None) -> None:
+    """Where logs are JSON, write what `library` logs as JSON too, in place of its own way."""
+    if logs_are_json():
+        logging.getLogger(library).handlers = [_json_handler(stream)]
+
+
+def _json_handler(stream: TextIO | None) -> logging.Handler:
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    return handler
 
 
 def event(message: str, **fields: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from afrl_ray.pipeline import progress
 from afrl_ray.telemetry import bound, configure_logs, event
 from afrl_ray.telemetry.labels import JOB_VARIABLE
-from afrl_ray.telemetry.logs import FORMAT_VARIABLE
+from afrl_ray.telemetry.logs import FORMAT_VARIABLE, speak_for
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_an_event_has_fields_and_an_error_its_trace(stream: io.StringIO) -> None
     evaluated, failed = map(json.loads, stream.getvalue().splitlines())
     assert (evaluated["message"], evaluated["env_steps"], evaluated["q"]) == ("evaluated", 100, 0.5)
     assert failed["exception"].endswith("ValueError: no bank")
+
+
+def test_another_library_speaks_json_where_we_do(stream: io.StringIO) -> None:
+    library = logging.getLogger("a_library")
+    library.addHandler(logging.NullHandler())
+    speak_for("a_library", stream)
+    logging.getLogger("a_library.tune").error("Trial task failed")
+    assert json.loads(stream.getvalue())["logger"] == "a_library.tune"
+    before = list(library.handlers)
+    configure_logs("text")
+    speak_for("a_library")
+    assert library.handlers == before
 
 
 def test_what_the_pipeline_says_is_a_line_too(stream: io.StringIO) -> None:
