@@ -29,11 +29,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 def submit(arguments: argparse.Namespace) -> "Submittable":
     """The same experiment as a job."""
+    from afrl_ray.studies.files import scale_names, study_names
+
     _refuse(arguments, "robot", "seeds", "output", purpose="studies, with --scale")
     targets = [text for text in arguments.targets if "=" not in text]
     arguments.overrides = [text for text in arguments.targets if "=" in text] + arguments.overrides
     if len(targets) != 1:
         raise ValueError("afrl submit takes one YAML file of settings, or studies with --scale SCALE")
+    if targets[0] in study_names() and not Path(targets[0]).exists():
+        raise ValueError(f"{targets[0]} is a study: add --scale with {', '.join(scale_names())} or a file of your own")
     arguments.config = Path(targets[0])
     settings = _experiment(arguments)
     from afrl_ray.cli.submittable import Submittable

@@ -94,6 +94,7 @@ def test_files_that_would_travel_under_one_name_are_refused(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["submit", "table1"], "table1 is a study: add --scale with smoke, small, paper or a file of your own"),
         (["submit", "a.yaml", "b.yaml"], "afrl submit takes one YAML file of settings, or studies with --scale SCALE"),
         (["submit", "a.yaml", "--seeds", "2"], "--seeds is for studies, with --scale; with a YAML file write"),
         (["submit", "table9", "--scale", "smoke"], "there is no study 'table9'; write one of "),
