@@ -7,6 +7,7 @@ where it has no bfloat16 instructions.
 """
 
 import argparse
+import os
 import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -59,6 +60,8 @@ def summary(contestants: Mapping[str, Contestant], unit: str, repeats: int) -> d
 def main(arguments: argparse.Namespace) -> None:
     if not torch.cuda.is_available():
         raise SystemExit("torch finds no GPU on this machine")
+    if (os.cpu_count() or 1) < 2 * max(TRIALS):
+        raise SystemExit(f"{2 * max(TRIALS)} trainings take that many cores, and this machine has {os.cpu_count()}")
     start_ray()
     wide = partial(offline_td3_bc.ours, hidden_sizes=(WIDE, WIDE), batch_size=WIDE)
     sections = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Ray cluster on loopback addresses of this machine: a head on 127.0.0.2 and WORKERS workers on 127.0.0.3 and up.
-# It says how to reach it and stays in the foreground until its head ends; Ctrl-C or SIGTERM ends it, and nothing else on
-# the machine.
+# It says how to reach it and stays in the foreground until its head ends; Ctrl-C or SIGTERM ends it, and nothing
+# else on the machine.
 #
 #   WORKERS=2 CPUS=1 cluster/local.sh
 #
@@ -16,7 +16,6 @@ set -euo pipefail
 
 workers=${WORKERS:-2} cpus=${CPUS:-1} port=${PORT:-6380} dashboard_port=${DASHBOARD_PORT:-8265}
 python=$(command -v "${PYTHON:-python3}")
-state=${STATE:-$(mktemp -d /tmp/afrl.XXXXXX)}
 resources=${RESOURCES:-}
 resources=${resources:-"{}"}
 url=http://127.0.0.2:$dashboard_port
@@ -25,6 +24,7 @@ if (exec 3<> "/dev/tcp/127.0.0.2/$dashboard_port") 2> /dev/null; then
     echo "something answers at $url already: end it, or set DASHBOARD_PORT and PORT to other ones" >&2
     exit 2
 fi
+state=${STATE:-$(mktemp -d /tmp/afrl.XXXXXX)}
 mkdir -p "$state"
 if [[ ! -s $state/token ]]; then
     (umask 077 && "$python" -c 'import secrets; print(secrets.token_hex(32), end="")' > "$state/token")

@@ -30,7 +30,7 @@ class ResourceRequest(Settings):
 
     @model_validator(mode="after")
     def _amounts_are_such_as_ray_counts(self) -> "ResourceRequest":
-        for name, amount in {"cpus": self.cpus, "gpus": self.gpus or 0.0, **self.custom}.items():
+        for name, amount in (("cpus", self.cpus), ("gpus", self.gpus or 0.0), *self.custom.items()):
             if abs(amount / _SMALLEST - round(amount / _SMALLEST)) > 1e-6:
                 raise ValueError(f"{name} is {amount:g}, and Ray counts in steps of {_SMALLEST:g}")
         if self.gpus is not None and self.gpus > 1 and self.gpus != int(self.gpus):

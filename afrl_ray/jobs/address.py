@@ -71,8 +71,8 @@ def _check_token() -> None:
             token = Path(path).expanduser().read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise JobError(f"{name}: {getattr(error, 'strerror', None) or 'this is no text'}") from error
-    if token is not None and not (token.strip().isascii() and token.strip().isprintable()):
-        raise JobError(f"{name}: a token is one line of letters and digits")
+    if token is not None and not (token.strip() and token.strip().isascii() and token.strip().isprintable()):
+        raise JobError(f"{name}: a token is one line of printable ASCII characters")
 
 
 def _is_url(address: str) -> bool:

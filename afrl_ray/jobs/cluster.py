@@ -19,7 +19,7 @@ import yaml
 from afrl_ray import __file__ as package_file
 from afrl_ray import __version__
 from afrl_ray.jobs.address import prepare
-from afrl_ray.jobs.errors import JobError, one_line
+from afrl_ray.jobs.errors import IdTakenError, JobError, one_line
 from afrl_ray.jobs.specification import JobSpecification
 from afrl_ray.scheduling import Resources, actor_options, bundle
 from afrl_ray.telemetry.board import SUBMISSION_VARIABLE, report_file
@@ -220,16 +220,26 @@ class Cluster:
         environment: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        """Run a shell command that finds this package, as it is here, and has time to stop."""
+        """Run a shell command that finds this package, as it is here, and has time to stop.
+
+        Raises:
+            IdTakenError: there is a submission of this id already.
+            JobError: something else went wrong.
+        """
         variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), **(environment or {})}
         shipped = {"py_modules": [str(Path(package_file).parent)], "excludes": ["__pycache__"]}
-        with one_line(self.url):
-            self._client.submit_job(
-                entrypoint=entrypoint,
-                submission_id=submission_id,
-                runtime_env={**shipped, "env_vars": variables, **runtime_env},
-                **options,
-            )
+        try:
+            with one_line(self.url):
+                self._client.submit_job(
+                    entrypoint=entrypoint,
+                    submission_id=submission_id,
+                    runtime_env={**shipped, "env_vars": variables, **runtime_env},
+                    **options,
+                )
+        except JobError as error:
+            if f"{submission_id} already exists" in str(error):
+                raise IdTakenError(f"the id {submission_id} is taken on {self.url}") from error
+            raise
 
     def status(self, submission_id: str) -> str:
         with one_line(self.url):

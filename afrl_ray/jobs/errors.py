@@ -29,8 +29,6 @@ def one_line(url: str) -> Iterator[None]:
             f"the cluster at {url} {wrong}: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to the file with it"
         ) from error
     except (OSError, RuntimeError, ValueError, RayStateApiException, aiohttp.ClientError) as error:
-        if "already exists" in str(error):
-            raise IdTakenError(f"the cluster at {url} has a job of this id already") from error
         raise JobError(f"the cluster at {url} failed to answer: {_last_line(error)}") from error
 
 

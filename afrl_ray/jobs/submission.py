@@ -61,6 +61,8 @@ def resume(cluster: Cluster, job_id: str, *, autoscaling: bool = False) -> Outco
     try:
         _begin(cluster, job.id, latest.number + 1, job.specification, autoscaling)
     except IdTakenError:
+        if cluster.job(job.id).latest.number == latest.number:  # it is no attempt at this job that has the id
+            raise
         return Outcome(job.id, f"has just been resumed by another; follow it with: afrl jobs logs -f {job.id}")
     return Outcome(job.id, f"resumed, attempt {latest.number + 1}; follow it with: afrl jobs logs -f {job.id}")
 

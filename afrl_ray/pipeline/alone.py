@@ -1,9 +1,14 @@
 """One process at a time in a folder of results."""
 
+import errno
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from afrl_ray.pipeline.progress import say
+
+_HELD = (errno.EAGAIN, errno.EACCES)  # the latter where locks are passed on to a file server
 
 
 @contextmanager
@@ -11,7 +16,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock while the block runs; the kernel lets go of it when the process dies.
 
     It keeps out other processes on this machine, and on others that share the folder where its file system passes locks
-    on, as NFS does.
+    on, as NFS does. Where a file system has no locks, the block runs without.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -20,7 +25,9 @@ def alone_in(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another afrl is at work in {folder}; wait for it, stop it, or choose another output folder"
-            raise BlockingIOError(message) from error
+        except OSError as error:
+            if error.errno in _HELD:
+                message = f"another afrl is at work in {folder}; wait for it, stop it, or choose another output folder"
+                raise BlockingIOError(message) from error
+            say(f"{folder} cannot be locked ({error.strerror}): see to it that nothing else works there")
         yield

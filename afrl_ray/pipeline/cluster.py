@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -73,11 +73,12 @@ def _start_here(**options: Any) -> None:
             return
 
 
-def quiet_ray() -> None:
-    """Errors only: Ray's loggers warn about its own API stack and deprecations. In JSON where ours are."""
+def quiet_ray(stream: TextIO | None = None) -> None:
+    """Errors only: Ray's loggers warn about its own API stack and deprecations. In JSON where ours are, on
+    `stream` or standard error."""
     for name in ("ray", "ray.rllib", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    speak_for("ray")
+    speak_for("ray", stream)
 
 
 def _take_sigterm_for_ctrl_c() -> None:

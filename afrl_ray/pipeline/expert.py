@@ -10,6 +10,7 @@ from afrl_ray.config import ExpertSettings, RuntimeSettings
 from afrl_ray.envs import Robot, find_robot, resolve_environment
 from afrl_ray.envs.robots import did_you_mean
 from afrl_ray.networks import Policy, save_policy_file
+from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.artifacts import Stage, command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress, say
@@ -27,6 +28,7 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
 
     Raises:
         ValueError: the environment is not a registered robot, so that there is no score to train for.
+        BlockingIOError: another process is at work in `directory`.
     """
     robot = find_robot(settings.environment.id)
     if robot is None:
@@ -37,16 +39,16 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     settings = settings.model_copy(update={"environment": environment})
     # more steps continue an earlier training, so they are no part of its identity
     stage = Stage("expert", directory, settings.model_dump(mode="json", exclude={"steps", "final_episodes"}), {})
-    stage.begin()
-    connect(RuntimeSettings())
-    algorithm = _algorithm_config(settings).training(replay_log=str(directory / "replay")).build_algo()
-    training = Training.load(algorithm, directory / "checkpoint") or Training(algorithm)
-    try:
-        _train(training, settings, robot, directory)
-        record = _write_expert(training, settings, robot, directory)
-    finally:
-        algorithm.stop()
-    return record
+    with alone_in(directory):
+        stage.begin()
+        connect(RuntimeSettings())
+        algorithm = _algorithm_config(settings).training(replay_log=str(directory / "replay")).build_algo()
+        training = Training.load(algorithm, directory / "checkpoint") or Training(algorithm)
+        try:
+            _train(training, settings, robot, directory)
+            return _write_expert(training, settings, robot, directory)
+        finally:
+            algorithm.stop()
 
 
 def _algorithm_config(settings: ExpertSettings) -> OffPolicyConfig:

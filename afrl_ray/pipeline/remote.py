@@ -91,10 +91,10 @@ class _Relay(io.TextIOBase):
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
-    quiet_ray()
     relay = _Relay(words)
     progress.console.file = relay  # type: ignore[assignment]
     configure_logs(settings.runtime.log_format, relay)  # type: ignore[arg-type]
+    quiet_ray(relay)  # type: ignore[arg-type]
     bind(job=job_of(settings.name))
     board.clear()
     board.publish_to(partial(_say, words))

@@ -81,9 +81,9 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
         require_writable(output)
     elif not data_stage(experiment).finished():  # on a cluster, files are looked for where the data are made
         check_source(settings.data, settings.environment)
-    tracker = experiment.tracker
     config_file = experiment.directory / CONFIG_FILE
     with alone_in(experiment.directory):
+        tracker = experiment.tracker
         config_file.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
         experiment.keep()
         with tracker.parent_run(settings.model_dump(mode="json")) as run:

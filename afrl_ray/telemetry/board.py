@@ -92,11 +92,22 @@ class Board:
             status = "finished"
         except KeyboardInterrupt:
             status = "stopped"
+            self._stop_all_that_runs()
             raise
         finally:
             self._running.remove(name)
             self._change_stage(name, status=status, ended=time.time(), doing="")
             self.flush()
+
+    def _stop_all_that_runs(self) -> None:
+        """Trials, and stages of other processes of the job, which will not be heard of any more."""
+        with self._lock:
+            for trial_id, trial in self._trials.items():
+                if trial.status == "running":
+                    self._trials[trial_id] = trial.model_copy(update={"status": "stopped"})
+            for name, stage in self._stages.items():
+                if stage.status == "running" and name not in self._running:
+                    self._stages[name] = stage.model_copy(update={"status": "stopped", "ended": time.time()})
 
     def progress(self, doing: str, done: int, total: int, unit: str, note: str = "") -> None:
         """How far the innermost stage is with what it is doing."""

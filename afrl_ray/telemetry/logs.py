@@ -41,8 +41,9 @@ def configure_logs(log_format: str | None = None, stream: TextIO | None = None) 
 
 def speak_for(library: str, stream: TextIO | None = None) -> None:
     """Where logs are JSON, write what `library` logs as JSON too, in place of its own way."""
-    if logs_are_json():
-        logging.getLogger(library).handlers = [_json_handler(stream)]
+    logger = logging.getLogger(library)
+    if logs_are_json() and not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
+        logger.handlers = [_json_handler(stream)]
 
 
 def _json_handler(stream: TextIO | None) -> logging.Handler:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 StageStatus = Literal["waiting", "running", "finished", "stopped", "failed"]
-TrialStatus = Literal["waiting", "running", "finished", "failed"]
+TrialStatus = Literal["waiting", "running", "finished", "stopped", "failed"]
 
 
 class _Part(BaseModel):

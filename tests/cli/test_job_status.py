@@ -58,3 +58,11 @@ def test_everything_that_is_known_is_shown() -> None:
 
 def test_a_job_that_has_only_begun_has_little_to_show() -> None:
     assert list(lines(JobReport())) == ["reported: 1970-01-01T00:00:00Z", "stages:"]
+
+
+def test_what_a_driver_that_was_killed_had_reported_is_old() -> None:
+    assert next(lines(REPORT, is_over=True)) == (
+        "reported: 1970-01-01T00:16:40Z and not again before the driver was gone"
+    )
+    whole = JobReport(stages=(StageReport(name="pretrain", status="stopped"),))
+    assert next(lines(whole, is_over=True)) == "reported: 1970-01-01T00:00:00Z"

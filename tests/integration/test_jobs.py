@@ -40,11 +40,13 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
     two_writers = local_cluster.afrl("submit", config, "seed=1")
     assert (two_writers.returncode, "writes to runs/tiny too" in two_writers.stderr) == (2, True)
 
-    enough = local_cluster.start("jobs", "logs", "--follow", job_id)
-    wait(lambda: enough.stdout.readline() != "")
-    time.sleep(1)  # it waits for more
-    enough.send_signal(signal.SIGINT)
-    assert (enough.communicate()[1], enough.returncode) == (f"{job_id} goes on\n", 0)
+    with local_cluster.start("jobs", "logs", "--follow", job_id) as enough:
+        try:
+            assert enough.stdout.readline()
+            enough.send_signal(signal.SIGINT)
+            assert (enough.communicate(timeout=60)[1], enough.returncode) == (f"{job_id} goes on\n", 0)
+        finally:
+            enough.kill()
 
     output = local_cluster.storage / "runs" / "tiny"
     wait(lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) >= 2)
@@ -103,7 +105,8 @@ def test_a_study(local_cluster: Any, tmp_path: Path) -> None:
 def test_a_cluster_in_the_place_of_another_is_refused(local_cluster: Any, tmp_path: Path) -> None:
     settings = {"STATE": str(tmp_path / "state"), "DASHBOARD_PORT": local_cluster.url.rpartition(":")[2]}
     script = Path(__file__).parents[2] / "cluster" / "local.sh"
-    done = subprocess.run([script], env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **settings}
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.startswith(f"something answers at {local_cluster.url} already")) == (2, True)
     assert not (tmp_path / "state").exists()
 

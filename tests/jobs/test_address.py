@@ -78,8 +78,8 @@ def test_a_token_turns_authentication_on(environment: pytest.MonkeyPatch) -> Non
     ("variable", "value", "message"),
     [
         ("RAY_AUTH_TOKEN_PATH", "/nowhere/token", "RAY_AUTH_TOKEN_PATH=/nowhere/token: No such file or directory"),
-        ("RAY_AUTH_TOKEN", "\u00fcmlaut", "RAY_AUTH_TOKEN: a token is one line of letters and digits"),
-        ("RAY_AUTH_TOKEN", "two\nlines", "RAY_AUTH_TOKEN: a token is one line of letters and digits"),
+        ("RAY_AUTH_TOKEN", "\u00fcmlaut", "RAY_AUTH_TOKEN: a token is one line of printable ASCII characters"),
+        ("RAY_AUTH_TOKEN", "two\nlines", "RAY_AUTH_TOKEN: a token is one line of printable ASCII characters"),
     ],
 )
 def test_tokens_that_no_cluster_would_take(

@@ -40,6 +40,7 @@ def test_a_start_that_times_out_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_gpu_is_refused_by_a_machine_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     node = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e9}}
     for name, answer in {"init": None, "shutdown": None, "is_initialized": False, "nodes": [node]}.items():
         monkeypatch.setattr(ray, name, lambda *_, answer=answer, **__: answer)

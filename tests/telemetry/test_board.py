@@ -8,7 +8,7 @@ import pytest
 
 from afrl_ray.telemetry.board import SUBMISSION_VARIABLE, Board, board, publish_for_cluster, report_file
 from afrl_ray.telemetry.labels import current
-from afrl_ray.telemetry.report import JobReport
+from afrl_ray.telemetry.report import JobReport, StageReport
 
 
 def test_a_stage_is_waiting_then_running_then_finished() -> None:
@@ -43,6 +43,18 @@ def test_a_stage_that_raises_has_failed() -> None:
     with pytest.raises(ValueError), own.stage("attack"):
         raise ValueError
     assert own.report().stages[0].status == "failed"
+
+
+def test_a_stage_that_is_interrupted_has_stopped_and_so_has_all_that_ran() -> None:
+    own = Board()
+    own.merge(JobReport(stages=(StageReport(name="data", status="running", started=1.0),)))
+    own.trial("a_0", name="adaptive", status="running")
+    own.trial("a_1", name="fixed", status="finished")
+    with pytest.raises(KeyboardInterrupt), own.stage("finetune"):
+        raise KeyboardInterrupt
+    report = own.report()
+    assert {stage.name: stage.status for stage in report.stages} == {"data": "stopped", "finetune": "stopped"}
+    assert [trial.status for trial in report.trials] == ["stopped", "finished"]
 
 
 def test_trials_keep_what_is_not_changed_and_count_their_failures() -> None:
