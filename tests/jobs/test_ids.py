@@ -44,7 +44,8 @@ def test_somebody_else_has_resumed_it(taken: list[Any]) -> None:
     assert outcome.message == "has just been resumed by another; follow it with: afrl jobs logs -f one"
 
 
-def test_something_else_has_the_id_of_the_next_attempt(taken: list[Any]) -> None:
+@pytest.mark.usefixtures("taken")
+def test_something_else_has_the_id_of_the_next_attempt() -> None:
     with pytest.raises(IdTakenError):
         resume(cluster_of(attempt(1, "FAILED")), "one", autoscaling=True)
 
@@ -55,6 +56,7 @@ def test_somebody_else_has_submitted_it(taken: list[Any]) -> None:
     assert outcome.message.startswith("has been submitted before and is PENDING")
 
 
-def test_a_job_that_is_not_ours_has_the_id(taken: list[Any]) -> None:
-    with pytest.raises(JobError, match="^the id one is taken by a job that is not of afrl; give another --id$"):
+@pytest.mark.usefixtures("taken")
+def test_a_job_that_is_not_ours_has_the_id() -> None:
+    with pytest.raises(JobError, match=r"^the id one is taken by a job that is not of afrl; give another --id$"):
         submit(cluster_of(), OURS, "one", autoscaling=True)
