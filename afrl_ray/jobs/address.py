@@ -63,9 +63,9 @@ def _check_token() -> None:
     Raises:
         JobError: there is a token, of characters that no request can have in its head, or in a file that is not there.
     """
-    token, name = os.environ.get("RAY_AUTH_TOKEN"), "RAY_AUTH_TOKEN"
+    token, name = os.environ.get("RAY_AUTH_TOKEN") or None, "RAY_AUTH_TOKEN"
     path = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    if not token and path:
+    if token is None and path:
         name = f"RAY_AUTH_TOKEN_PATH={path}"
         try:
             token = Path(path).expanduser().read_text(encoding="utf-8")
