@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from afrl_ray.cli import commands, job_status, study_commands
 
 if TYPE_CHECKING:
-    from afrl_ray.jobs.cluster import Cluster, Job
+    from afrl_ray.jobs.cluster import Cluster
+    from afrl_ray.jobs.job import Job
     from afrl_ray.jobs.submission import Outcome
 
 _LAST_LINES = 5

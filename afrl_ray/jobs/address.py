@@ -1,6 +1,7 @@
 """Which cluster jobs go to, and with which token."""
 
 import os
+import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,7 +72,7 @@ def _check_token() -> None:
             token = Path(path).expanduser().read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise JobError(f"{name}: {getattr(error, 'strerror', None) or 'this is no text'}") from error
-    if token is not None and not (token.strip() and token.strip().isascii() and token.strip().isprintable()):
+    if token is not None and not re.fullmatch("[ -~]+", token.strip()):
         raise JobError(f"{name}: a token is one line of printable ASCII characters")
 
 

@@ -1,15 +1,11 @@
 """A Ray cluster as seen through its dashboard: its nodes, and the jobs that `afrl` started there."""
 
 import asyncio
-import json
 import logging
 import shlex
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +16,7 @@ from afrl_ray import __file__ as package_file
 from afrl_ray import __version__
 from afrl_ray.jobs.address import prepare
 from afrl_ray.jobs.errors import IdTakenError, JobError, one_line
+from afrl_ray.jobs.job import ENDED, Attempt, Job
 from afrl_ray.jobs.specification import JobSpecification
 from afrl_ray.scheduling import Resources, actor_options, bundle
 from afrl_ray.telemetry.board import SUBMISSION_VARIABLE, report_file
@@ -28,7 +25,6 @@ from afrl_ray.telemetry.logs import FORMAT_VARIABLE
 from afrl_ray.telemetry.report import JobReport
 
 _JOB, _ATTEMPT, _SPECIFICATION, _VERSION = "afrl.job", "afrl.attempt", "afrl.specification", "afrl.version"
-_ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 _MOST_NODES = 10_000
 _TALKATIVE = (
     "ray.dashboard.modules.dashboard_sdk",  # of every upload
@@ -38,76 +34,6 @@ _TALKATIVE = (
 """Ray's loggers that tell of what went well."""
 STOP_SECONDS = 60
 """How long a driver that was asked to stop may write checkpoints before it is killed."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One submission of a job; a resumed job has several."""
-
-    submission_id: str
-    number: int
-    status: str
-    """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
-    message: str
-    started: float  # seconds since 1970, of the submission
-    ended: float | None
-    node: str | None = None
-    """The id of the node that its driver is on."""
-
-    @property
-    def is_over(self) -> bool:
-        return self.status in _ENDED
-
-    @property
-    def seconds(self) -> float:
-        """How long it has taken, or took."""
-        return (time.time() if self.ended is None else self.ended) - self.started
-
-
-@dataclass(frozen=True)
-class Job:
-    """All attempts at one specification, the first one first."""
-
-    id: str
-    attempts: tuple[Attempt, ...]
-    version: str
-    """Of the package that made the latest attempt."""
-    written: str
-    """The specification as that package wrote it."""
-
-    @property
-    def latest(self) -> Attempt:
-        return self.attempts[-1]
-
-    @cached_property
-    def readable(self) -> JobSpecification | None:
-        """The specification, or None where another version of the package wrote what this one does not know."""
-        try:
-            return JobSpecification.model_validate_json(self.written)
-        except ValueError:
-            return None
-
-    @property
-    def specification(self) -> JobSpecification:
-        """
-        Raises:
-            JobError: this version of the package cannot read it.
-        """
-        if self.readable is None:
-            raise JobError(
-                f"{self.id} was submitted by afrl_ray {self.version}, and this is {__version__}, which cannot read its "
-                "settings; use that version"
-            )
-        return self.readable
-
-    @property
-    def output(self) -> str | None:
-        """The folder it writes to, as its settings name it; None where that cannot be read."""
-        try:
-            output = json.loads(self.written)["output"]
-        except (ValueError, TypeError, KeyError):
-            return None
-        return output if isinstance(output, str) else None
 
 
 class Cluster:
@@ -153,7 +79,7 @@ class Cluster:
         """
         with one_line(self.url):
             details = self._client.list_jobs()
-        running = any(one.driver_node_id and str(one.status) not in _ENDED for one in details)
+        running = any(one.driver_node_id and str(one.status) not in ENDED for one in details)
         deaths = {node.node_id: (node.end_time_ms or 0) / 1000 for node in self._nodes("DEAD")} if running else {}
         attempts: dict[str, list[tuple[Attempt, Mapping[str, str]]]] = defaultdict(list)
         for one in details:
@@ -290,7 +216,7 @@ class Cluster:
 def _attempt(details: Any, metadata: Mapping[str, str], deaths: Mapping[str, float]) -> Attempt:
     """`deaths` are the moments, in seconds since 1970, at which nodes were found dead; 0 where it is not known."""
     status, message, ended = str(details.status), details.message or "", (details.end_time or 0) / 1000
-    if status not in _ENDED and details.driver_node_id in deaths:
+    if status not in ENDED and details.driver_node_id in deaths:
         status, message = "FAILED", "The node that its driver was on has died."
         ended = deaths[details.driver_node_id]
     return Attempt(

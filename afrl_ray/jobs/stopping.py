@@ -2,7 +2,8 @@
 
 import time
 
-from afrl_ray.jobs.cluster import STOP_SECONDS, Attempt, Cluster
+from afrl_ray.jobs.cluster import STOP_SECONDS, Cluster
+from afrl_ray.jobs.job import Attempt
 from afrl_ray.jobs.submission import Outcome
 
 _POLL_INTERVAL = 0.5

@@ -4,8 +4,9 @@ import posixpath
 from dataclasses import dataclass
 
 from afrl_ray.config import settings_fingerprint
-from afrl_ray.jobs.cluster import Cluster, Job
+from afrl_ray.jobs.cluster import Cluster
 from afrl_ray.jobs.errors import IdTakenError, JobError
+from afrl_ray.jobs.job import Job
 from afrl_ray.jobs.specification import JobSpecification
 from afrl_ray.scheduling import demands, refusal
 
