@@ -1,9 +1,6 @@
 """What every algorithm promises; a new one joins by its line in the registry."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +9,6 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, LEARNER_RESULTS
 
-from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.config import FaultSettings
 from afrl_ray.perturbations import ConstantSource, PerturbationSnapshot
 from afrl_ray.seeding import derive_seed
@@ -22,12 +18,13 @@ from trainings import (
     OFFLINE_ROWS,
     STD,
     STEPS,
-    Tensors,
+    Trained,
     build,
     different,
     everything,
     make_config,
     offline_columns,
+    train,
 )
 
 ONLINE = [name for name, config in ALGORITHMS.items() if not config.learns_offline]
@@ -36,30 +33,9 @@ OFFLINE = [name for name, config in ALGORITHMS.items() if config.learns_offline]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("ray_session")]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A training of two iterations, its checkpoint, and what two more iterations led to."""
-
-    name: str
-    algorithm: OffPolicyAlgorithm
-    checkpoint: Path
-    saved: Tensors
-    result: dict[str, Any]
-    uninterrupted: Tensors
-
-
 @pytest.fixture(scope="module", params=ALGORITHMS)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    algorithm = build(request.param)
-    checkpoint = tmp_path_factory.mktemp(request.param)
-    for _ in range(2):
-        result = algorithm.train()
-    algorithm.save_to_path(checkpoint)
-    saved = everything(algorithm)
-    for _ in range(2):
-        algorithm.train()
-    yield Trained(request.param, algorithm, checkpoint, saved, result, everything(algorithm))
-    algorithm.stop()
+    yield from train(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def test_it_trains_and_says_how(trained: Trained) -> None:

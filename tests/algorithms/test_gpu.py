@@ -1,7 +1,7 @@
 """Every algorithm on a GPU: it learns there what it learns on a processor, and its checkpoints go either way."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 from torch.testing import assert_close
 
-from afrl_ray.algorithms import CONFIGS, OffPolicyAlgorithm, load_module
+from afrl_ray.algorithms import CONFIGS, load_module
 from afrl_ray.algorithms.precision import has_bfloat16_instructions, matrix_product_precision
 from afrl_ray.algorithms.update_rule import Batch
 from afrl_ray.config import FaultSettings, OffPolicySettings
@@ -23,11 +23,13 @@ from trainings import (
     OFFLINE_ROWS,
     STEPS,
     Tensors,
+    Trained,
     build,
     different,
     everything,
     make_config,
     offline_columns,
+    train,
 )
 
 pytestmark = [*NEEDS_GPU, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -104,33 +106,12 @@ def test_an_update_never_waits_for_the_gpu(settings: OffPolicySettings, make_rul
 # ---- trainings and their checkpoints -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A training of two iterations on the GPU, its checkpoint, and what two more iterations led to."""
-
-    name: str
-    algorithm: OffPolicyAlgorithm
-    checkpoint: Path
-    saved: Tensors
-    result: dict[str, Any]
-    uninterrupted: Tensors
-
-
 @pytest.fixture(scope="module", params=ALGORITHMS)
 def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ray_session: None
 ) -> Iterator[Trained]:
     del ray_session
-    algorithm = build(request.param, gpus=0.5)
-    checkpoint = tmp_path_factory.mktemp(request.param)
-    for _ in range(2):
-        result = algorithm.train()
-    algorithm.save_to_path(checkpoint)
-    saved = everything(algorithm)
-    for _ in range(2):
-        algorithm.train()
-    yield Trained(request.param, algorithm, checkpoint, saved, result, everything(algorithm))
-    algorithm.stop()
+    yield from train(request.param, tmp_path_factory.mktemp(request.param), gpus=0.5)
 
 
 def test_all_that_learns_is_on_the_gpu_and_all_that_acts_is_not(trained: Trained) -> None:

@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from experiments import afrl_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +33,7 @@ class LocalCluster:
     def afrl(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """The command, in a process of its own that knows cluster and token unless `environment` says otherwise."""
         return subprocess.run(
-            _command(arguments),
+            afrl_command(*arguments),
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -42,7 +44,7 @@ class LocalCluster:
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """The command under way, whose words can be read line by line."""
         return subprocess.Popen(
-            _command(arguments), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            afrl_command(*arguments), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def afrl_json(self, *arguments: object) -> Any:
@@ -58,10 +60,6 @@ class LocalCluster:
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
-
-
-def _command(arguments: Sequence[object]) -> list[str]:
-    return [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from afrl_ray.attacks import AttackBank
 from afrl_ray.config import FaultSettings
+from experiments import afrl_command
 
 SETTINGS = """
 environment: {id: hopper, max_episode_steps: 60}
@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def test_conditions_under_other_faults_and_trials_under_pgd(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(SETTINGS)
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "afrl_ray", "run", str(tmp_path / "x.yaml"), f"output={output}", "--json"]
+    command = afrl_command("run", tmp_path / "x.yaml", f"output={output}", "--json")
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,14 @@ import pandas as pd
 import pytest
 
 from afrl_ray.attacks import AttackBank
+from experiments import afrl_command
 
 SMOKE = Path(__file__).parents[2] / "tune_configs" / "hopper_smoke.yaml"
 pytestmark = pytest.mark.slow
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
-
-
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(afrl_command(*arguments), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -118,7 +114,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
 ) -> None:
     reference, _ = finished
     output = tmp_path / "run"
-    sweep = command("sweep", SMOKE, f"output={output}", f"runtime.trials_at_once={at_once}")
+    sweep = afrl_command("sweep", SMOKE, f"output={output}", f"runtime.trials_at_once={at_once}")
     process = subprocess.Popen(
         sweep,
         start_new_session=True,

@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from afrl_ray.networks import load_policy_file
 from afrl_ray.studies.cost import Cost, works_of
 from afrl_ray.studies.expand import Case, Plan, expand
 from afrl_ray.studies.files import load_scale, load_study, study_names
+from experiments import afrl_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
@@ -164,7 +164,7 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(tmp_path: Path) -> None
     study, folder = study_file(tmp_path, 2000), tmp_path / "killed" / "studies"
     arguments = ["reproduce", study, "--scale", "smoke", "--output", str(folder), "tracking.enabled=true"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "afrl_ray", *arguments],
+        afrl_command(*arguments),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,10 @@
-"""The smallest experiment that runs every stage for real."""
+"""The smallest experiment that runs every stage for real, and the command that runs it in a process of its own."""
+
+import sys
+
+
+def afrl_command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
 
 
 def tiny_experiment(*sections: str, steps: int, interval: int = 100, name: str = "tiny") -> str:

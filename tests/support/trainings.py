@@ -1,5 +1,8 @@
 """Small trainings of every algorithm on Hopper, and all that decides how they go on."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,3 +79,28 @@ def different(one: Tensors, other: Tensors) -> list[str]:
     """The names of what is not exactly equal."""
     assert one.keys() == other.keys()
     return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training of two iterations, its checkpoint, and what two more iterations led to."""
+
+    name: str
+    algorithm: OffPolicyAlgorithm
+    checkpoint: Path
+    saved: Tensors
+    result: dict[str, Any]
+    uninterrupted: Tensors
+
+
+def train(name: str, checkpoint: Path, gpus: float = 0.0) -> Iterator[Trained]:
+    """What a fixture of that yields; the algorithm is there until it goes on."""
+    algorithm = build(name, gpus=gpus)
+    for _ in range(2):
+        result = algorithm.train()
+    algorithm.save_to_path(checkpoint)
+    saved = everything(algorithm)
+    for _ in range(2):
+        algorithm.train()
+    yield Trained(name, algorithm, checkpoint, saved, result, everything(algorithm))
+    algorithm.stop()

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments import afrl_command
+
 _PORT = 6380
 _DASHBOARD_PORT = 8265
 _ATTEMPTS = 4
@@ -228,7 +230,7 @@ class Hosts:
 
     def afrl(self, *arguments: object) -> str:
         """The command, from outside of all hosts; what it prints."""
-        command = [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
+        command = afrl_command(*arguments)
         done = subprocess.run(
             command,
             env=self.environment | {"RAY_API_SERVER_ADDRESS": self.url},

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments import tiny_experiment
+from experiments import afrl_command, tiny_experiment
 from faults.hosts import Hosts
 from faults.results import Results
 
@@ -38,7 +39,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = _MOST_SEC
     return answer
 
 
-class Run:
+class Run(ABC):
     """What tests ask of an experiment, wherever it runs."""
 
     output: Path
@@ -73,17 +74,17 @@ class Run:
 
         wait_for(reached, f"checkpoints at {steps} steps")
 
+    @abstractmethod
     def over(self) -> str:
         """SUCCEEDED or FAILED, or nothing while it is under way."""
-        raise NotImplementedError
 
+    @abstractmethod
     def resume(self) -> None:
         """What a user does after it failed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self) -> str:
         """What the driver has said."""
-        raise NotImplementedError
 
     def succeed(self) -> bool:
         """Wait for success, resuming once if it comes to that; whether it came to that."""
@@ -117,7 +118,7 @@ class LocalRun(Run):
 
     def start(self) -> None:
         (self.folder / "faults.yaml").write_text(CONFIG)
-        command = [sys.executable, "-m", "afrl_ray", "run", str(self.folder / "faults.yaml"), f"output={self.output}"]
+        command = afrl_command("run", self.folder / "faults.yaml", f"output={self.output}")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         with (self.folder / "log").open("ab") as log:
