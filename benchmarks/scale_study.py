@@ -7,10 +7,9 @@ import argparse
 import json
 from typing import Any
 
-from side_by_side import record_parser
+from side_by_side import record_parser, write_record
 
 from afrl_ray.config import load_settings
-from afrl_ray.pipeline.artifacts import git_commit
 from afrl_ray.studies.scaling import ScalingSettings, ceilings, estimate
 
 
@@ -29,15 +28,10 @@ def main(arguments: argparse.Namespace) -> None:
                 "phases": phases,
             }
         )
-    result = {
-        "name": "scale_study",
-        "commit": git_commit(),
-        "settings": settings.model_dump(),
-        "rows": rows,
-        "ceilings": ceilings(settings),
-    }
-    if arguments.output:
-        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    result = write_record(
+        {"name": "scale_study", "settings": settings.model_dump(), "rows": rows, "ceilings": ceilings(settings)},
+        arguments,
+    )
     _print_tables(settings, result)
     if arguments.json:
         print(json.dumps(result))

@@ -93,15 +93,19 @@ def record_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def print_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> None:
-    """Print a script's result, with the commit: on one line with `--json`, otherwise to be read. Write it to `--output`
-    if that is given."""
+    """`write_record`, and print it: on one line with `--json`, otherwise to be read."""
+    result = write_record(result, arguments)
+    print(json.dumps(result) if arguments.json else json.dumps(result, indent=1))
+
+
+def write_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """A script's result with the commit, written to `--output` if that is given."""
     from afrl_ray.pipeline.artifacts import git_commit
 
     result = {**result, "commit": git_commit()}
-    text = json.dumps(result, indent=1)
     if arguments.output:
-        arguments.output.write_text(text + "\n")
-    print(json.dumps(result) if arguments.json else text)
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    return result
 
 
 def report(

@@ -29,6 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def submit(arguments: argparse.Namespace) -> "Submittable":
     """The same experiment as a job."""
+    from afrl_ray.cli.submittable import Submittable
+    from afrl_ray.jobs.specification import experiment_job
+    from afrl_ray.pipeline.reference_returns import check_reference_returns
     from afrl_ray.studies.files import scale_names, study_names
 
     _refuse(arguments, "robot", "seeds", "output", purpose="studies, with --scale")
@@ -40,10 +43,6 @@ def submit(arguments: argparse.Namespace) -> "Submittable":
         raise ValueError(f"{targets[0]} is a study: add --scale with {', '.join(scale_names())} or a file of your own")
     arguments.config = Path(targets[0])
     settings = _experiment(arguments)
-    from afrl_ray.cli.submittable import Submittable
-    from afrl_ray.jobs.specification import experiment_job
-    from afrl_ray.pipeline.reference_returns import check_reference_returns
-
     check_reference_returns(settings)
     return Submittable(settings.runtime.address, lambda: run(arguments), lambda: experiment_job(settings))
 

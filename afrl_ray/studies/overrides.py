@@ -34,8 +34,6 @@ _DECIDED_IN_ATTACKERS = {
     "attack.step_budget": "write step_budget in the scales of a study file of your own",
     "attack.generations": "searches end with step_budget; write that in the scales of a study file of your own",
 }
-
-
 _OF_ALL_RUNS = ("runtime", "tracking")
 """Sections that all trials of a study share, since they run and are logged together."""
 
