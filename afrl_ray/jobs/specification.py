@@ -44,7 +44,7 @@ def experiment_job(settings: ExperimentSettings) -> JobSpecification:
     Raises:
         JobError: a setting means a file of this machine, which the cluster's nodes would look for in vain.
     """
-    refuse_local_files(settings)
+    check_for_a_job(settings)
     settings = settings.model_copy(update={"runtime": settings.runtime.model_copy(update={"address": None})})
     return JobSpecification(
         name=settings.name,
@@ -68,7 +68,7 @@ def studies_job(
         JobError: a setting means a file of this machine.
     """
     for settings in cases:
-        refuse_local_files(settings)
+        check_for_a_job(settings)
     return JobSpecification(
         name=name,
         arguments=("reproduce", *arguments),
@@ -89,31 +89,47 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
-def refuse_local_files(settings: ExperimentSettings) -> None:
-    """Relative paths that exist here; an absolute one may be on storage that the cluster shares with this machine. And
-    a password, which everyone with the cluster's token could read.
+def check_for_a_job(settings: ExperimentSettings) -> None:
+    """That a job on any node of a cluster could do what these settings say.
 
     Raises:
-        JobError: there is one.
+        JobError: they name a file of this machine, or hold a password, which everyone with the cluster's token could
+            read.
         ValueError: MLflow could not use the tracking URI.
     """
-    named = {f"data.{name}": getattr(settings.data, name, None) for name in ("policy", "dataset")}
-    for name, value in named.items():
-        if value is not None and not Path(value).expanduser().is_absolute() and Path(value).exists():
-            raise JobError(
-                f"{name} is {value}, a file of this machine: put it where all nodes of the cluster see it, "
-                "and give that absolute path"
-            )
-    if without_password(settings.tracking.uri or "") != (settings.tracking.uri or ""):
+    for name in ("policy", "dataset"):
+        _refuse_a_local_file(f"data.{name}", getattr(settings.data, name, None))
+    uri = settings.tracking.uri or ""
+    _refuse_a_password(uri)
+    if uri and settings.tracking.enabled:
+        _check_tracking_uri(uri)
+
+
+def _refuse_a_local_file(name: str, value: object) -> None:
+    """One at a relative path; an absolute one may be on storage that the cluster shares with this machine."""
+    if value is None:
+        return
+    path = Path(str(value))
+    if not path.expanduser().is_absolute() and path.exists():
+        raise JobError(
+            f"{name} is {value}, a file of this machine: put it where all nodes of the cluster see it, "
+            "and give that absolute path"
+        )
+
+
+def _refuse_a_password(uri: str) -> None:
+    if without_password(uri) != uri:
         raise JobError(
             "tracking.uri has a password in it, which a job does not keep secret: set MLFLOW_TRACKING_URI, or "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment of the cluster's nodes"
         )
-    if settings.tracking.enabled and settings.tracking.uri:
-        check_uri(settings.tracking.uri)
-    database = database_file(settings.tracking.uri or "")
+
+
+def _check_tracking_uri(uri: str) -> None:
+    check_uri(uri)
+    database = database_file(uri)
     if database is not None and not database.is_absolute():
         raise JobError(
-            f"tracking.uri is {settings.tracking.uri}, a file in the current folder, which a job does not have: "
+            f"tracking.uri is {uri}, a file in the current folder, which a job does not have: "
             "leave it out, or name a server"
         )
