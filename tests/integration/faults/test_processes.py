@@ -70,6 +70,7 @@ def test_read_only_storage(run: LocalRun, undisturbed: LocalRun, record: Callabl
         note.strike(lambda: switch("ro"))
         time.sleep(20)
         switch("rw")
+        note.recovered()
         note.end()
     assert run.results.trial_failures() or "trials failed" in run.words(), "every save went through"
     assert_as_undisturbed(run.results, undisturbed.results)
