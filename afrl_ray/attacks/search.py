@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
 from afrl_ray.attacks.racing import raced_evolution
-from afrl_ray.config import AttackSettings, EnvironmentSettings, ResourceRequest
+from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Box, Fault, FiniteSet
 from afrl_ray.rollouts import CandidateRunner, DistributedRollouts
@@ -35,19 +35,16 @@ def search_bank(
     fault: Fault,
     seeds: Sequence[int],
     workers: int | None = None,
-    progress: ProgressReport | None = None,
-    request: ResourceRequest | None = None,
 ) -> list[AttackResult]:
-    """One independent search per seed, over `workers` Ray tasks that each get what `request` asks for (one core); as
-    many as the cluster has room for when not given.
+    """One independent search per seed, over `workers` Ray tasks of a core each; as many as the cluster has room for
+    when not given.
 
     A result depends on the policy, the settings and its own seed, and neither on the workers nor on the other searches.
 
     Raises:
         ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
     """
-    runner = DistributedRollouts(policy, environment, workers, request)
-    return search_attacks(runner, settings, fault, seeds, progress)
+    return search_attacks(DistributedRollouts(policy, environment, workers), settings, fault, seeds)
 
 
 def search_attack(runner: CandidateRunner, settings: AttackSettings, fault: Fault, seed: int) -> AttackResult:

@@ -67,7 +67,7 @@ def attack(arguments: argparse.Namespace) -> None:
     output = bank_file(arguments.output) if arguments.output is not None else None
     from afrl_ray.pipeline.attack import attack_checkpoint
 
-    with _all_over_again():
+    with _all_over_again() if output is None else contextlib.nullcontext():
         found = attack_checkpoint(checkpoint, settings, output)
     _report(found, arguments.json)
 

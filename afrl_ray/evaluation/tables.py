@@ -37,10 +37,16 @@ def write_markdown(text: str, path: Path) -> None:
 
 def write_scores(scores: pd.DataFrame, path: Path) -> None:
     """Write rows of `evaluate` to `path`.parquet and `path`.csv, each atomically; δ is a JSON list in the CSV."""
-    with replacing(path.with_name(f"{path.name}.parquet")) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(scores_file(path)) as temporary:
         scores.to_parquet(temporary, index=False)
     with replacing(path.with_name(f"{path.name}.csv")) as temporary:
         scores.assign(delta=scores["delta"].map(json.dumps)).to_csv(temporary, index=False)
+
+
+def scores_file(path: Path) -> Path:
+    """`path`.parquet."""
+    return path.with_name(f"{path.name}.parquet")
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -49,7 +55,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    scores = pd.read_parquet(path.with_name(f"{path.name}.parquet"))
+    scores = pd.read_parquet(scores_file(path))
     return scores.assign(delta=scores["delta"].map(list))
 
 

@@ -1,12 +1,12 @@
 """Stage: the attack banks for training, validation and evaluation, made against the pretrained policy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from afrl_ray.algorithms import load_policy
 from afrl_ray.attacks import AttackBank, BankClient
-from afrl_ray.attacks.search import search_bank
+from afrl_ray.attacks.search import search_attacks
 from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.envs import check_policy_fits
 from afrl_ray.networks import Policy
@@ -16,6 +16,7 @@ from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_policy
 from afrl_ray.pipeline.progress import progress, say
+from afrl_ray.rollouts import CandidateRunner, DistributedRollouts, KeptRollouts
 from afrl_ray.seeding import derive_seed
 
 BankPurpose = Literal["training", "validation", "evaluation"]
@@ -45,7 +46,7 @@ def bank_client(user: Stage, attack: Stage) -> BankClient:
 def attack(experiment: Experiment, pretrain: Stage) -> Stage:
     """Make the three banks of the experiment's fault, and one for each other fault that the evaluation asks for.
 
-    By independent searches; a bank that an interruption left complete is kept.
+    By independent searches; an interrupted one goes on where it was.
     """
     stage, settings = attack_stage(experiment, pretrain), experiment.settings.attack
     sizes: dict[BankPurpose, int] = {
@@ -98,8 +99,7 @@ def _make_banks(
         for purpose, count in sizes.items():
             path = stage.directory / f"{purpose}.npz"
             if not path.exists():
-                make_bank(experiment, policy, purpose, count, fault).save(path)
-                stage.keep()
+                make_bank_file(path, experiment, policy, purpose, count, fault, stage.keep)
             bank = load_bank(stage, purpose)
             outputs[purpose] = bank.manifest()
             run.log_metrics({f"attack/{purpose}_mean_return": bank.fitness.mean()}, step=0)
@@ -110,32 +110,58 @@ def _make_banks(
     say(f"{stage.name}: {sum(sizes.values())} searches for {fault}, mean return {worst:.0f} under attack")
 
 
-def make_bank(
-    experiment: Experiment, policy: Policy, purpose: str, count: int, fault: FaultSettings | None = None
+def make_bank_file(
+    path: Path,
+    experiment: Experiment,
+    policy: Policy,
+    purpose: str,
+    count: int,
+    fault: FaultSettings | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> AttackBank:
-    """A bank of `count` attacks on `policy`; different purposes search with unrelated seeds."""
+    """`make_bank` into `path`; interrupted, the same call goes on where it was, by a file beside it.
+
+    `keep` makes safe what has been written.
+    """
+    plays = path.with_name(f"{path.stem}.plays.npz")
+    bank = make_bank(experiment, policy, purpose, count, fault, plays, keep)
+    bank.save(path)
+    plays.unlink(missing_ok=True)
+    keep()
+    return bank
+
+
+def make_bank(
+    experiment: Experiment,
+    policy: Policy,
+    purpose: str,
+    count: int,
+    fault: FaultSettings | None = None,
+    plays: Path | None = None,
+    keep: Callable[[], None] = lambda: None,
+) -> AttackBank:
+    """A bank of `count` attacks on `policy`; different purposes search with unrelated seeds.
+
+    What the searches have had played is read from `plays` and written there, as often as is told to `keep`.
+    """
     settings, fault = experiment.settings, fault or experiment.fault
+    environment, runtime = settings.environment, settings.runtime
     seeds = [derive_seed(settings.seed, "attack", purpose, member) for member in range(count)]
-    with progress(f"attack {purpose}", count, "searches") as report:
-        results = search_bank(
-            policy,
-            settings.environment,
-            settings.attack,
-            make_fault(fault, Body.of(policy)),
-            seeds,
-            workers=settings.runtime.attack_workers,
-            progress=report,
-            request=settings.runtime.resources.evaluation,
-        )
-    return AttackBank.from_results(
-        results, fault=fault, environment=settings.environment.id, policy_hash=policy.fingerprint()
+    runner: CandidateRunner = DistributedRollouts(
+        policy, environment, runtime.attack_workers, runtime.resources.evaluation
     )
+    if plays is not None:
+        work = content_key([policy.fingerprint(), environment.model_dump(), fault.model_dump()])
+        runner = KeptRollouts(runner, plays, work, keep)
+    with progress(f"attack {purpose}", count, "searches") as report:
+        results = search_attacks(runner, settings.attack, make_fault(fault, Body.of(policy)), seeds, report)
+    return AttackBank.from_results(results, fault=fault, environment=environment.id, policy_hash=policy.fingerprint())
 
 
 def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Path | None) -> dict[str, Any]:
     """Attack any checkpoint of ours by `settings.attack.training_bank` searches; returns the bank's manifest and θ.
 
-    Writes the bank to `output` when it is given.
+    Writes the bank to `output` when it is given; interrupted, the same call then goes on where it was.
 
     Raises:
         FileNotFoundError, HandoverError, PolicyFileError: there is no policy of ours at `checkpoint`.
@@ -145,7 +171,9 @@ def attack_checkpoint(checkpoint: Path, settings: ExperimentSettings, output: Pa
     policy = load_policy(checkpoint)
     check_policy_fits(policy, settings.environment, str(checkpoint))
     connect(settings.runtime)
-    bank = make_bank(Experiment(settings), policy, "checkpoint", settings.attack.training_bank)
-    if output is not None:
-        bank.save(output)
+    experiment, count = Experiment(settings), settings.attack.training_bank
+    if output is None:
+        bank = make_bank(experiment, policy, "checkpoint", count)
+    else:
+        bank = make_bank_file(output, experiment, policy, "checkpoint", count)
     return {**bank.manifest(), "deltas": bank.deltas.tolist(), "file": str(output) if output else None}

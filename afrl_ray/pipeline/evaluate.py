@@ -1,5 +1,6 @@
 """Stage: every policy of the experiment under every condition."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,18 @@ from afrl_ray.attacks import AttackBank
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.evaluation.plots import learning_curves, save_figure
 from afrl_ray.evaluation.statistics import Estimate, Summary, summarise
-from afrl_ray.evaluation.tables import markdown_table, write_markdown, write_scores, write_summary
+from afrl_ray.evaluation.tables import (
+    markdown_table,
+    read_scores,
+    scores_file,
+    write_markdown,
+    write_scores,
+    write_summary,
+)
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.perturbations import Body
 from afrl_ray.pipeline.artifacts import Stage, read_json
-from afrl_ray.pipeline.attack import evaluation_banks, make_bank
+from afrl_ray.pipeline.attack import evaluation_banks, make_bank_file
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.experiment import Experiment
@@ -26,6 +34,8 @@ from afrl_ray.rollouts import DistributedRollouts
 
 OFFLINE = "offline"
 SCORES, SUMMARY, TABLE, CURVES = "scores", "summary.json", "table.md", "curves.png"
+_MEASURED = "measured"
+"""Folder of the policies' rows until there are those of all."""
 
 
 def evaluation_stage(experiment: Experiment, attack: Stage, finetune: Stage) -> Stage:
@@ -51,7 +61,7 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     body = Body.of(policies[OFFLINE])
     conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain), body)
     with experiment.tracker.child_run("evaluation") as run:
-        scores = measure(policies, conditions, banks)
+        scores = measure(policies, conditions, banks, stage.directory / _MEASURED, stage.keep)
         summary = write_results(scores, stage.directory)
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
         curves = learning_curves_table(outcomes)
@@ -64,31 +74,49 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
         best = best_trial(finetune)
         run.log_metrics({**_named("offline", summary[OFFLINE]), **_named("test", summary[best])}, step=0)
     _log_to_trials(experiment, finetune, summary)
+    shutil.rmtree(stage.directory / _MEASURED)
     stage.finish({"summary": summary, "best": best}, settings.seed)
     return stage
 
 
 def measure(
-    policies: Mapping[str, Policy], conditions: EvaluatedConditions, adaptive_banks: Mapping[str, AttackBank]
+    policies: Mapping[str, Policy],
+    conditions: EvaluatedConditions,
+    adaptive_banks: Mapping[str, AttackBank],
+    measured: Path | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Rows of `evaluate` for every policy: the configured conditions, and each policy's adaptive attack if it has one.
+
+    Each policy's rows are written into the folder `measured`, and those that are there already are not measured again;
+    `keep` makes them safe.
 
     Raises:
         ValueError: a condition needs a bank or a critic that is not there.
     """
     tables = []
-    experiment, settings = conditions.experiment, conditions.experiment.settings
     with progress("evaluation", len(policies), "policies") as report:
         for done, (name, policy) in enumerate(policies.items()):
             report.update(done, name)
-            episodes = conditions.episodes(policy, adaptive_banks.get(name))
-            runtime = settings.runtime
-            runner = DistributedRollouts(
-                policy, settings.environment, runtime.attack_workers, runtime.resources.evaluation
-            )
-            tables.append(evaluate(runner, episodes, policy=name, robot=experiment.robot))
+            file = None if measured is None else measured / file_name(name)
+            if file is not None and scores_file(file).exists():
+                tables.append(read_scores(file))
+                continue
+            tables.append(_measure_one(name, policy, conditions, adaptive_banks.get(name)))
+            if file is not None:
+                write_scores(tables[-1], file)
+                keep()
         report.update(len(policies))
     return pd.concat(tables, ignore_index=True)
+
+
+def _measure_one(
+    name: str, policy: Policy, conditions: EvaluatedConditions, adaptive_bank: AttackBank | None
+) -> pd.DataFrame:
+    experiment, settings = conditions.experiment, conditions.experiment.settings
+    runtime = settings.runtime
+    runner = DistributedRollouts(policy, settings.environment, runtime.attack_workers, runtime.resources.evaluation)
+    return evaluate(runner, conditions.episodes(policy, adaptive_bank), policy=name, robot=experiment.robot)
 
 
 def write_results(scores: pd.DataFrame, directory: Path) -> Summary:
@@ -112,7 +140,7 @@ def adaptive_banks(
     directory: Path,
     keep: Callable[[], None] = lambda: None,
 ) -> dict[str, AttackBank]:
-    """A fresh attack on each policy, written into the results in `directory` as it is found; what is there is kept.
+    """A fresh attack on each policy, written into the results in `directory`; an interrupted one goes on where it was.
 
     `keep` makes each of them safe.
     """
@@ -121,8 +149,7 @@ def adaptive_banks(
         path = adaptive_bank_file(directory, name)
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
-            make_bank(experiment, policy, f"adaptive {name}", count).save(path)
-            keep()
+            make_bank_file(path, experiment, policy, f"adaptive {name}", count, keep=keep)
         banks[name] = AttackBank.load(path)
     return banks
 

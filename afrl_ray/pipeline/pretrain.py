@@ -18,7 +18,7 @@ from afrl_ray.networks import CriticGradients, Policy, load_policy_file, save_po
 from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
-from afrl_ray.pipeline.data import make_data
+from afrl_ray.pipeline.data import data_stage, load_data, make_data
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.meter import TrainingMeter
 from afrl_ray.pipeline.progress import progress, say
@@ -63,10 +63,24 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     """Pretrain on the configured data, from the last checkpoint if interrupted before; returns the data too."""
     with board.stage("data"):
         data, transitions = make_data(experiment)
+    with board.stage("pretrain"):
+        return _pretrain_on(experiment, data, transitions), transitions
+
+
+def load_pretrained(experiment: Experiment) -> tuple[Stage, Transitions]:
+    """What `pretrain` returned when it was finished, wherever that was."""
+    data = data_stage(experiment)
+    stage = pretrain_stage(experiment, data)
+    assert data.finished()
+    assert stage.finished()
+    return stage, load_data(data)
+
+
+def _pretrain_on(experiment: Experiment, data: Stage, transitions: Transitions) -> Stage:
     stage, settings = pretrain_stage(experiment, data), experiment.settings
     if stage.finished():
         say(f"pretrain: kept, {stage.location}")
-        return stage, transitions
+        return stage
     stage.begin()
     connect(settings.runtime)
     training = _start_or_resume(experiment, transitions, stage)
@@ -82,7 +96,7 @@ def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
     finally:
         training.algorithm.stop()
     say(f"pretrain: {settings.pretrain.updates:,} updates, validation score {outputs['score']:.1f}")
-    return stage, transitions
+    return stage
 
 
 def finish_with_replay(stage: Stage, outputs: Mapping[str, Any], seed: int) -> None:

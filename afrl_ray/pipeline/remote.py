@@ -17,7 +17,7 @@ from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import beside_the_driver, quiet_ray
 from afrl_ray.pipeline.data import data_stage
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.pipeline.pretrain import pretrain, pretrain_stage
+from afrl_ray.pipeline.pretrain import load_pretrained, pretrain, pretrain_stage
 from afrl_ray.pipeline.warm_up import warm_node
 from afrl_ray.scheduling import actor_options, pretrain_bundle
 from afrl_ray.telemetry import bind, configure_logs, event, job_of
@@ -27,6 +27,12 @@ from afrl_ray.telemetry.report import JobReport
 _MOST_ATTEMPTS = 3
 _LOOK_INTERVAL = 0.5
 """Seconds between two looks at what the task has said."""
+_PATIENCE = 10.0
+"""Seconds that an interrupted task gets to end by itself."""
+
+
+class _Begun:
+    """What the task says first, each time that Ray starts it."""
 
 
 def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
@@ -34,29 +40,47 @@ def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
 
     When that node dies, another goes on from the last checkpoint.
     """
-    if not pretrain_stage(experiment, data_stage(experiment)).finished():
-        words = Queue(actor_options=beside_the_driver())
-        options = actor_options(pretrain_bundle(experiment.settings.runtime))
-        ready = warm_node()
-        if ready is not None:
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(ready, soft=True)
-        task = _pretrain.options(max_retries=_MOST_ATTEMPTS, **options).remote(experiment.settings, words)
-        try:
-            _follow(task, words)
-        except BaseException:
-            ray.cancel(task, force=False)
-            raise
-        finally:
-            words.shutdown(force=True)
-    return pretrain(experiment)
+    if pretrain_stage(experiment, data_stage(experiment)).finished():
+        return pretrain(experiment)
+    words = Queue(actor_options=beside_the_driver())
+    options = actor_options(pretrain_bundle(experiment.settings.runtime))
+    ready = warm_node()
+    if ready is not None:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(ready, soft=True)
+    task = _pretrain.options(max_retries=_MOST_ATTEMPTS, **options).remote(experiment.settings, words)
+    try:
+        _follow(task, words)
+    except KeyboardInterrupt:
+        board.end_what_runs_elsewhere("stopped")
+        _interrupt(task)
+        raise
+    except BaseException:
+        board.end_what_runs_elsewhere("failed")
+        _interrupt(task)
+        raise
+    finally:
+        words.shutdown(force=True)
+    return load_pretrained(experiment)
+
+
+def _interrupt(task: Any) -> None:
+    """End the task as Ctrl-C would, and give it the time to say in MLflow that it has ended."""
+    ray.cancel(task, force=False)
+    ray.wait([task], timeout=_PATIENCE)
 
 
 def _follow(task: Any, words: Queue) -> None:
     ended: list[Any] = []
+    starts = 0
     while not ended:
         ended, _ = ray.wait([task], timeout=_LOOK_INTERVAL)
         for said in _heard(words):
-            if isinstance(said, JobReport):
+            if isinstance(said, _Begun):
+                starts += 1
+                if starts > 1:
+                    board.failure("pretrain", "the process of pretraining died and was started again")
+                    event("process of pretraining died", goes_on=True)
+            elif isinstance(said, JobReport):
                 board.merge(said)
             else:
                 progress.console.file.write(said)
@@ -91,6 +115,7 @@ class _Relay(io.TextIOBase):
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
+    _say(words, _Begun())
     relay = _Relay(words)
     progress.console.file = relay  # type: ignore[assignment]
     configure_logs(settings.runtime.log_format, relay)  # type: ignore[arg-type]
@@ -99,6 +124,5 @@ def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
     board.clear()
     board.publish_to(partial(_say, words))
     event("process of pretraining is ready")
-    with board.stage("pretrain"):
-        pretrain(Experiment(settings))
+    pretrain(Experiment(settings))
     board.publish_to(None)

@@ -117,8 +117,7 @@ def _refuse_a_database_of_one_node(experiment: Experiment) -> None:
 
 def _run_stages(experiment: Experiment, until: StageName) -> Finished:
     train = pretrain_remotely if cluster_address(experiment.settings.runtime) else pretrain
-    with board.stage("pretrain"):
-        pretrained, transitions = train(experiment)
+    pretrained, transitions = train(experiment)
     done = Finished(experiment, pretrained)
     if until == "pretrain":
         return done

@@ -119,6 +119,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
             "curriculum_score": self._curriculum_score(scores, state) / 100.0,
             "total_evaluations": total_evaluations(self._settings),
             "steps_per_second": speed,
+            "lost_env_runners": self._training.algorithm.lost_env_runners,
             **_training_metrics(result),
             "done": row["env_steps"] >= finetune.steps,
         }

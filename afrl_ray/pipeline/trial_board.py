@@ -35,6 +35,8 @@ class TrialBoard(Callback):
         self._total = total
         self._known: dict[str, tuple[str, int]] = {}
         """Name and wanted steps by trial: they take milliseconds to work out."""
+        self._lost: Counter[str] = Counter()
+        """Env runners lost by trial, as its last result said."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with _surviving():
@@ -49,6 +51,7 @@ class TrialBoard(Callback):
     ) -> None:
         with _surviving():
             self._show(trial, result, status="running")
+            self._note_lost_env_runners(trial, result)
             labels = self._labels(trial)
             Q.set(result["q"], **labels)
             BEST_SCORE.set(result["best_score"], **labels)
@@ -77,6 +80,14 @@ class TrialBoard(Callback):
             board.failure("trial", message, trial.trial_id)
             self._count()
             event("trial failed", **self._labels(trial), error=message, goes_on=status == "waiting")
+
+    def _note_lost_env_runners(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Once for each result since which some were lost; a trial that was started again counts from 0."""
+        before, lost = self._lost[trial.trial_id], int(result.get("lost_env_runners", 0))
+        self._lost[trial.trial_id] = lost
+        if lost > before:
+            board.note_failure("env runner", f"{lost - before} lost, and started again", trial.trial_id)
+            event("env runner lost", **self._labels(trial), lost=lost - before)
 
     def _show(self, trial: Trial, result: Mapping[str, Any] | None = None, status: TrialStatus | None = None) -> None:
         known = result or trial.last_result or {}

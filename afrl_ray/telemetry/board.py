@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from afrl_ray.telemetry.labels import bound
 from afrl_ray.telemetry.metrics import FAILURES, STAGE_SHARE, forget_gauges
@@ -92,22 +92,24 @@ class Board:
             status = "finished"
         except KeyboardInterrupt:
             status = "stopped"
-            self._stop_all_that_runs()
+            self.end_what_runs_elsewhere("stopped")
             raise
         finally:
             self._running.remove(name)
             self._change_stage(name, status=status, ended=time.time(), doing="")
             self.flush()
 
-    def _stop_all_that_runs(self) -> None:
-        """Trials, and stages of other processes of the job, which will not be heard of any more."""
+    def end_what_runs_elsewhere(self, status: Literal["stopped", "failed"]) -> None:
+        """Trials, and stages of other processes of the job: they will not be heard of any more."""
         with self._lock:
             for trial_id, trial in self._trials.items():
                 if trial.status == "running":
-                    self._trials[trial_id] = trial.model_copy(update={"status": "stopped"})
+                    self._trials[trial_id] = trial.model_copy(update={"status": status})
             for name, stage in self._stages.items():
                 if stage.status == "running" and name not in self._running:
-                    self._stages[name] = stage.model_copy(update={"status": "stopped", "ended": time.time()})
+                    self._stages[name] = stage.model_copy(update={"status": status, "ended": time.time()})
+            self._queues.clear()
+        self._changed()
 
     def progress(self, doing: str, done: int, total: int, unit: str, note: str = "") -> None:
         """How far the innermost stage is with what it is doing."""
@@ -139,6 +141,10 @@ class Board:
         """Count a failure, here and for Prometheus; the caller logs it."""
         labels = {"kind": kind, "trial": trial} if trial else {"kind": kind}
         FAILURES.add(1.0, **labels)
+        self.note_failure(kind, message, trial)
+
+    def note_failure(self, kind: str, message: str, trial: str = "") -> None:
+        """A failure that another process has counted for Prometheus."""
         with self._lock:
             self._failures.append(FailureReport(time=time.time(), kind=kind, message=message[:500], trial=trial))
             if trial in self._trials:

@@ -24,16 +24,19 @@ def test_attack_on_a_checkpoint(config: str, calls: list[Any], capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("config", "calls")
-def test_an_interrupted_attack_on_a_checkpoint_does_not_promise_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("output", "promise"), [([], "begins anew"), (["--output", "bank.npz"], "continues where this one stopped")]
+)
+def test_an_interrupted_attack_on_a_checkpoint_promises_to_go_on_only_where_it_has_a_file(
+    output: list[str], promise: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["afrl_ray.pipeline.attack"], "attack_checkpoint", interrupt)
     Path("policy").touch()
-    assert main(["attack", "policy", "--env", "hopper"]) == 130
-    assert capsys.readouterr().err == "interrupted: the same command begins anew\n"
+    assert main(["attack", "policy", "--env", "hopper", *output]) == 130
+    assert capsys.readouterr().err == f"interrupted: the same command {promise}\n"
 
 
 def test_evaluating_checkpoints(config: str, calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from ray.exceptions import ActorDiedError
 
 from afrl_ray.pipeline import cluster, progress, remote
 from afrl_ray.studies import foundations
+from afrl_ray.telemetry.board import board
 
 
 class Words:
@@ -45,6 +46,19 @@ def test_the_driver_waits_for_pretraining_without_its_words(monkeypatch: pytest.
     remote._follow("task", Words(dies_after=3))  # within the second look
     assert heard.getvalue() == "said\n"
     assert waits == []
+
+
+def test_a_process_of_pretraining_that_was_started_again_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = [[], [], ["task"]]
+    fake = SimpleNamespace(wait=lambda _tasks, timeout: (waits.pop(0), []), get=lambda _task: None)  # noqa: ARG005
+    monkeypatch.setattr(remote, "ray", fake)
+    said = [[remote._Begun()], [remote._Begun()], []]
+    monkeypatch.setattr(remote, "_heard", lambda _words: said.pop(0))
+    board.clear()
+    remote._follow("task", Words(0))
+    [failure] = board.report().failures
+    assert (failure.kind, failure.message) == ("pretrain", "the process of pretraining died and was started again")
+    board.clear()
 
 
 def test_pretraining_goes_on_when_nobody_hears_it() -> None:

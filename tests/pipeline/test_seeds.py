@@ -14,9 +14,7 @@ from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 from afrl_ray.algorithms import env_runner
 from afrl_ray.algorithms.env_runner import PerturbedEnvRunner
 from afrl_ray.attacks.compare import compare_attackers
-from afrl_ray.attacks.fitness import AttackResult
-from afrl_ray.attacks.search import search_attacks
-from afrl_ray.config import AttackSettings, ExperimentSettings, GeneratedData, with_settings
+from afrl_ray.config import ExperimentSettings, GeneratedData, with_settings
 from afrl_ray.datasets import generated
 from afrl_ray.evaluation.conditions import EvaluationPlan, Purpose
 from afrl_ray.networks import Policy
@@ -104,13 +102,7 @@ def data_seeds(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> set[int]:
 
 def bank_seeds(purpose: str, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> set[int]:
     recorder = Recorder()
-
-    def search(
-        _policy: Policy, _environment: Any, own: AttackSettings, fault: Fault, seeds: Sequence[int], **_options: Any
-    ) -> list[AttackResult]:
-        return search_attacks(recorder, own, fault, seeds)
-
-    monkeypatch.setattr(attack, "search_bank", search)
+    monkeypatch.setattr(attack, "DistributedRollouts", lambda *_: recorder)
     for run in RUNS:
         attack.make_bank(Experiment(settings(run)), policy, purpose, 5)
     # five searches of at most ten episodes in the search, and of ten for the final choice

@@ -67,6 +67,16 @@ def test_a_failure_is_counted_with_the_last_line_of_its_error(tmp_path: Path) ->
     assert (board.report().trials[0].status, board.report().trials[0].failures) == ("failed", 2)
 
 
+def test_env_runners_that_were_lost_are_failures_of_their_trial() -> None:
+    trial = make_trial("a_0", "RUNNING")
+    hooks = TrialBoard(name, total=1)
+    for lost in (0, 2, 2, 0, 1):  # then the trial was started again
+        hooks.on_trial_result(1, [trial], trial, {**RESULT, "lost_env_runners": lost})
+    told = [(failure.kind, failure.trial, failure.message) for failure in board.report().failures]
+    assert told == [(("env runner"), "a_0", f"{lost} lost, and started again") for lost in (2, 1)]
+    assert board.report().trials[0].failures == 2
+
+
 def test_trials_that_ended_before_a_restart_are_shown_with_their_last_result() -> None:
     ended, again = make_trial("a_0", "TERMINATED", last_result=RESULT), make_trial("a_1")
     TrialBoard(name, total=2).on_trial_start(0, [ended, again], again)

@@ -57,6 +57,16 @@ def test_a_stage_that_is_interrupted_has_stopped_and_so_has_all_that_ran() -> No
     assert [trial.status for trial in report.trials] == ["stopped", "finished"]
 
 
+def test_what_runs_elsewhere_ends_with_the_process_that_ran_it() -> None:
+    own = Board()
+    own.queue("trials", 1)
+    own.merge(JobReport(stages=(StageReport(name="data", status="running", started=1.0),)))
+    with own.stage("pretrain"):
+        own.end_what_runs_elsewhere("failed")
+        assert [stage.status for stage in own.report().stages] == ["failed", "running"]
+    assert own.report().queues == {}
+
+
 def test_trials_keep_what_is_not_changed_and_count_their_failures() -> None:
     own = Board()
     own.trial("a_0", name="adaptive", status="running", wanted_steps=2000)
