@@ -15,11 +15,18 @@
 set -euo pipefail
 
 workers=${WORKERS:-2} cpus=${CPUS:-1} port=${PORT:-6380} dashboard_port=${DASHBOARD_PORT:-8265}
-python=$(command -v "${PYTHON:-python3}")
 resources=${RESOURCES:-}
 resources=${resources:-"{}"}
 url=http://127.0.0.2:$dashboard_port
 
+if ! python=$(command -v "${PYTHON:-python3}"); then
+    echo "PYTHON=${PYTHON:-python3}: there is no such command" >&2
+    exit 2
+fi
+if ! "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("ray") is None)'; then
+    echo "$python has no Ray: set PYTHON to the interpreter that afrl_ray is installed for, such as .venv/bin/python" >&2
+    exit 2
+fi
 if (exec 3<> "/dev/tcp/127.0.0.2/$dashboard_port") 2> /dev/null; then
     echo "something answers at $url already: end it, or set DASHBOARD_PORT and PORT to other ones" >&2
     exit 2

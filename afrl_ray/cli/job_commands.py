@@ -23,7 +23,9 @@ def submit(arguments: argparse.Namespace) -> None:
     what = commands.submit(arguments) if arguments.scale is None else study_commands.submit(arguments)
     address = find_address(arguments.address, what.runtime_address)
     if address is None:
-        print("no --address given: running here", file=sys.stderr)
+        ignored = [name for name, given in (("--id", arguments.id), ("--autoscaling", arguments.autoscaling)) if given]
+        without = f", where {' and '.join(ignored)} means nothing" if ignored else ""
+        print(f"no --address given: running here{without}", file=sys.stderr)
         what.run_here()
         return
     job_id = check_job_id(arguments.id) if arguments.id is not None else None

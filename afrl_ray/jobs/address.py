@@ -83,10 +83,12 @@ def _is_url(address: str) -> bool:
 def _with_port(url: str) -> str:
     parts = urlsplit(url.rstrip("/"))
     try:
-        known = parts.port is not None
-    except ValueError as error:
-        raise JobError(f"{url}: {error}") from error
-    if known:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host:
+        raise JobError(f"{url} names no host and port: write http://HOST:{_DASHBOARD_PORT}")
+    if port is not None:
         return parts.geturl()
-    port = 443 if parts.scheme == "https" else _DASHBOARD_PORT
-    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+    default = 443 if parts.scheme == "https" else _DASHBOARD_PORT
+    return parts._replace(netloc=f"{parts.netloc}:{default}").geturl()

@@ -35,7 +35,11 @@ def _probe(location: str) -> Iterator[str]:
     filesystem, folder = open_storage(location)
     name = f".probe-{uuid.uuid4().hex}"
     with one_line(location):
-        filesystem.create_dir(folder, recursive=True)
+        try:
+            filesystem.create_dir(folder, recursive=True)
+        except FileNotFoundError as error:  # of pyarrow, where the system makes no folders, as in /proc
+            message = f"{location} cannot be made: set output, or AFRL_STORAGE on the cluster, to another place"
+            raise StorageError(message) from error
         with filesystem.open_output_stream(f"{folder}/{name}"):
             pass
     try:

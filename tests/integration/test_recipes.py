@@ -31,6 +31,20 @@ def tool(name: str) -> str:
     return found
 
 
+def test_the_local_cluster_says_what_its_interpreter_lacks(tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\nexit 1\n")
+    bare.chmod(0o755)
+    for python, message in ((bare, "has no Ray: set PYTHON to"), (tmp_path / "none", "there is no such command")):
+        settings = {"PYTHON": str(python), "DASHBOARD_PORT": "8999", "STATE": str(tmp_path / "state")}
+        command = [ROOT / "cluster" / "local.sh"]
+        done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert message in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
 # ---- Ray's cluster launcher ----------------------------------------------------------------------------------------
 
 
@@ -51,6 +65,7 @@ def test_launched_nodes_ask_for_a_token_and_hide_their_dashboard(path: Path) -> 
         assert "AFRL_STORAGE=" in command
         assert not unknown_options(command)
     assert "--dashboard-host=127.0.0.1" in starts[0]
+    assert "secrets" in config["rsync_exclude"]
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert config["setup_commands"][0].startswith("chmod 600 ~/.ray/auth_token")
 
@@ -176,6 +191,12 @@ def test_what_the_dockerfile_copies_is_not_ignored() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert sources == kept
     assert all((ROOT / source).exists() for source in sources)
+
+
+def test_compose_is_what_its_specification_wants() -> None:
+    command = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", ROOT / "docker" / "compose.yaml"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_compose_has_no_passwords_and_only_local_ports() -> None:
