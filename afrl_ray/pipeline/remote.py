@@ -1,6 +1,7 @@
 """Pretraining as a Ray task: a driver that computes nothing can stand on a small head node."""
 
 import io
+import signal
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -115,6 +116,8 @@ class _Relay(io.TextIOBase):
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
+    # Ray's cancel is a Ctrl-C, which the processes of nodes started in a shell's background ignore
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _say(words, _Begun())
     relay = _Relay(words)
     progress.console.file = relay  # type: ignore[assignment]

@@ -1,8 +1,10 @@
 """Jobs on a real cluster of two nodes with a token, through the command alone."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -100,6 +102,42 @@ def test_a_study(local_cluster: Any, tmp_path: Path) -> None:
     assert "| fine-tuned |" in report.read_text()
     [trial] = local_cluster.afrl_json("jobs", "status", job_id)["report"]["trials"]
     assert (trial["status"], trial["failures"]) == ("finished", 0)
+
+
+@pytest.mark.long
+def test_a_pretraining_that_is_killed_and_then_stopped(config: Path, local_cluster: Any) -> None:
+    """Its death is in the status, and its run in MLflow does not stay open."""
+    longer = ["pretrain.updates=50000", "pretrain.checkpoint_interval=500", "output=pretraining/run"]
+    local_cluster.afrl_json("submit", config, *longer, "--id", "pretraining")
+    folder = local_cluster.storage / "pretraining"
+
+    def checkpoints() -> list[float]:
+        return [file.stat().st_mtime for file in folder.glob("run/pretrain/checkpoint/training.json")]
+
+    wait(lambda: bool(checkpoints()))
+    before = checkpoints()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_ours = str(local_cluster.storage).encode() in (process / "environ").read_bytes()
+            if is_ours and (process / "cmdline").read_bytes().startswith(b"ray::_pretrain"):
+                os.kill(int(process.name), signal.SIGKILL)
+    wait(lambda: checkpoints() > before)
+    report = local_cluster.afrl_json("jobs", "status", "pretraining")["report"]
+    assert [failure["kind"] for failure in report["failures"]] == ["pretrain"]
+    assert {stage["name"]: stage["status"] for stage in report["stages"]} == {
+        "data": "finished",
+        "pretrain": "running",
+        "attack": "waiting",
+        "finetune": "waiting",
+        "evaluation": "waiting",
+    }
+
+    assert local_cluster.afrl_json("jobs", "stop", "pretraining")["message"].startswith("is STOPPED")
+    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        runs = dict(database.execute("select name, status from runs").fetchall())
+    assert runs == {"tiny": "KILLED", "data": "FINISHED", "pretrain": "KILLED"}
+    stages = local_cluster.afrl_json("jobs", "status", "pretraining")["report"]["stages"]
+    assert [stage["status"] for stage in stages] == ["finished", "stopped", "waiting", "waiting", "waiting"]
 
 
 def test_a_cluster_in_the_place_of_another_is_refused(local_cluster: Any, tmp_path: Path) -> None:
