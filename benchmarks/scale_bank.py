@@ -1,4 +1,4 @@
-"""Reads of q from the bank's actor by 1 to 1,000 env runners at once, each reading once per sample call.
+"""Reads of q from the bank's actor by 1 to 1,000 env runners at once, each taking a snapshot per sample call.
 
 Env runners are simulated by threads, a few processes of them, that do what an env runner does between two sample calls
 (nothing, for --interval seconds) and then take a snapshot through the project's own client. For each number of
@@ -142,7 +142,7 @@ if __name__ == "__main__":
         "--samples-per-ask",
         type=int,
         default=1,
-        help="1: env runners in processes of their own; 25: trials that sample themselves, at the default intervals",
+        help="1: every snapshot asks the actor; 25: as trials do at the default intervals, which hold the answer",
     )
     parser.add_argument("--processes", type=int, default=4, help="that the simulated runners share (default 4)")
     main(parser.parse_args())

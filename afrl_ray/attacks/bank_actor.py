@@ -125,8 +125,8 @@ _held: dict[tuple[str, str], CurriculumState] = {}
 class BankSource:
     """What one trial's env runners ask before each sample call; remembers the last answer.
 
-    A trial that samples in its own process asks the actor once per step of Tune (`hold`), since q moves only between
-    two of them. Env runners in other processes ask the actor each time.
+    A trial asks the actor once per step of Tune (`hold`), since q moves only between two of them, and tells its env
+    runners in other processes (`take_over`). One that was started again since asks the actor each time.
     """
 
     client: BankClient
@@ -157,10 +157,14 @@ class BankSource:
         _held[key] = self.state()
         return _held[key]
 
-    def set_state(self, state: CurriculumState) -> bool:
-        """Put `state` in force, in this process until the next `hold`, and in the actor; False where that is away."""
+    def take_over(self, state: CurriculumState) -> None:
+        """Hold `state`, which the trial has asked for, in this process until the next `hold` or `take_over`."""
         self.last_state = state
         _held[self.client.name, self.trial_id] = state
+
+    def set_state(self, state: CurriculumState) -> bool:
+        """Put `state` in force, in this process until the next `hold`, and in the actor; False where that is away."""
+        self.take_over(state)
         return self.client.set_state(self.trial_id, state)
 
     def snapshot(self) -> PerturbationSnapshot:

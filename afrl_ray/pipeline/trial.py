@@ -158,9 +158,11 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         for row in curve[state.evaluations :]:
             score = self._curriculum_score(row, state) / 100.0
             state = next_state(self._settings.curriculum, state, score, total_evaluations(self._settings))
-        if state != known and not self._source.set_state(state) and self._settings.runtime.num_env_runners:
+        if state != known:
+            self._source.set_state(state)
+        if self._settings.runtime.num_env_runners:
             self._training.algorithm.env_runner_group.foreach_env_runner(
-                lambda runner: setattr(runner.config.perturbation_source, "last_state", state), local_env_runner=False
+                lambda runner: runner.config.perturbation_source.take_over(state), local_env_runner=False
             )
         return state
 

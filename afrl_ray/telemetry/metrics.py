@@ -135,7 +135,7 @@ FAULT_DRAWS = Counter(
 )
 BANK_READ_SECONDS = Histogram(
     "afrl_bank_read_seconds",
-    "Time to read q from the bank's actor: once per evaluation, or once per sample call of a remote env runner.",
+    "Time to read q from the bank's actor: once per evaluation and per checkpoint of a trial.",
     boundaries=[0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0],
 )
 

@@ -124,6 +124,9 @@ def test_a_held_state_is_asked_for_once_in_its_process(small_bank: AttackBank, m
     assert trial.hold().q == 0.2
     assert env_runner.snapshot().q == 0.2
     assert other.snapshot().q == 0.3
+    env_runner.take_over(CurriculumState(0.7))
+    assert [env_runner.snapshot().q for _ in range(5)] == [0.7] * 5
+    assert len(asked) == 3
     trial.set_state(STATE)
     monkeypatch.setattr(BankClient, "state", lambda *_: STATE)
     assert env_runner.snapshot().q == STATE.q

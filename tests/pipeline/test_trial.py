@@ -263,11 +263,14 @@ def test_a_state_ahead_of_the_checkpoint_that_was_gone_back_to_is_not_taken(
     assert qs_of(trial, actor, 3, away=()) == pytest.approx([0.2, 0.4, 0.6])
 
 
-def test_remote_env_runners_are_told_what_the_actor_cannot_tell_them(actor: Handle, small_bank: AttackBank) -> None:
+@pytest.mark.parametrize("away", [(), (0, 1, 2)])
+def test_remote_env_runners_are_told(away: tuple[int, ...], actor: Handle, small_bank: AttackBank) -> None:
     remote = {**LINEAR, "runtime.num_env_runners": 1}
     trial = Rehearsal(with_settings(ExperimentSettings(), remote), small_bank)
-    runner = SimpleNamespace(config=SimpleNamespace(perturbation_source=replace(trial._source)))
+    told: list[float] = []
+    source = SimpleNamespace(take_over=lambda state: told.append(state.q))
+    runner = SimpleNamespace(config=SimpleNamespace(perturbation_source=source))
     group = SimpleNamespace(foreach_env_runner=lambda call, **_: call(runner))
     trial._training.algorithm = SimpleNamespace(env_runner_group=group)  # type: ignore[assignment]
-    qs_of(trial, actor, 3, away=(0, 1, 2))
-    assert runner.config.perturbation_source.last_state.q == pytest.approx(0.4)
+    qs_of(trial, actor, 3, away=away)
+    assert told == pytest.approx([0.0, 0.2, 0.4])
