@@ -19,16 +19,16 @@ resources=${RESOURCES:-}
 resources=${resources:-"{}"}
 url=http://127.0.0.2:$dashboard_port
 
+if (exec 3<> "/dev/tcp/127.0.0.2/$dashboard_port") 2> /dev/null; then
+    echo "something answers at $url already: end it, or set DASHBOARD_PORT and PORT to other ones" >&2
+    exit 2
+fi
 if ! python=$(command -v "${PYTHON:-python3}"); then
     echo "PYTHON=${PYTHON:-python3}: there is no such command" >&2
     exit 2
 fi
 if ! "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("ray") is None)'; then
     echo "$python has no Ray: set PYTHON to the interpreter that afrl_ray is installed for, such as .venv/bin/python" >&2
-    exit 2
-fi
-if (exec 3<> "/dev/tcp/127.0.0.2/$dashboard_port") 2> /dev/null; then
-    echo "something answers at $url already: end it, or set DASHBOARD_PORT and PORT to other ones" >&2
     exit 2
 fi
 state=${STATE:-$(mktemp -d /tmp/afrl.XXXXXX)}

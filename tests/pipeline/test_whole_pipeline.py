@@ -102,13 +102,9 @@ def test_a_second_call_keeps_everything(finished: tuple[Path, dict[str, Any]]) -
     assert mlflow_runs(output) == before
 
 
-@pytest.mark.parametrize(
-    "at_once",
-    [
-        pytest.param(2, id="all trials begun", marks=[pytest.mark.cluster, pytest.mark.long]),
-        pytest.param(1, id="one trial not begun"),
-    ],
-)
+@pytest.mark.cluster
+@pytest.mark.long  # tests/integration/faults kill the driver of tinier experiments
+@pytest.mark.parametrize("at_once", [pytest.param(2, id="all trials begun"), pytest.param(1, id="one trial not begun")])
 def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     at_once: int, finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
