@@ -100,7 +100,10 @@ class Board:
             self.flush()
 
     def end_what_runs_elsewhere(self, status: Literal["stopped", "failed"]) -> None:
-        """Trials, and stages of other processes of the job: they will not be heard of any more."""
+        """Trials, and stages of other processes of the job: they will not be heard of any more.
+
+        Published at once, since this process may be ending too.
+        """
         with self._lock:
             for trial_id, trial in self._trials.items():
                 if trial.status == "running":
@@ -109,7 +112,7 @@ class Board:
                 if stage.status == "running" and name not in self._running:
                     self._stages[name] = stage.model_copy(update={"status": status, "ended": time.time()})
             self._queues.clear()
-        self._changed()
+        self.flush()
 
     def progress(self, doing: str, done: int, total: int, unit: str, note: str = "") -> None:
         """How far the innermost stage is with what it is doing."""

@@ -59,10 +59,13 @@ def test_a_stage_that_is_interrupted_has_stopped_and_so_has_all_that_ran() -> No
 
 def test_what_runs_elsewhere_ends_with_the_process_that_ran_it() -> None:
     own = Board()
+    published: list[JobReport] = []
     own.queue("trials", 1)
     own.merge(JobReport(stages=(StageReport(name="data", status="running", started=1.0),)))
     with own.stage("pretrain"):
+        own.publish_to(published.append)
         own.end_what_runs_elsewhere("failed")
+        assert [stage.status for stage in published[-1].stages] == ["failed", "running"]
         assert [stage.status for stage in own.report().stages] == ["failed", "running"]
     assert own.report().queues == {}
 
