@@ -160,6 +160,8 @@ def test_robots_without_an_expert_are_refused_in_one_line(
     assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
 
 
+@pytest.mark.cluster
+@pytest.mark.long
 def test_killed_and_resumed_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     study, folder = study_file(tmp_path, 2000), tmp_path / "killed" / "studies"
     arguments = ["reproduce", study, "--scale", "smoke", "--output", str(folder), "tracking.enabled=true"]
