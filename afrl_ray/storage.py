@@ -73,6 +73,37 @@ def _reason(message: str) -> str:
     return " ".join(message.split())[:300]
 
 
+def set_flag(location: str) -> None:
+    """Make an empty file at `location`, a URI or an absolute path."""
+    filesystem, path = open_storage(location)
+    with one_line(location):
+        filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        filesystem.open_output_stream(path).close()
+
+
+def has_flag(location: str) -> bool:
+    """Whether there is a file at `location`."""
+    from pyarrow.fs import FileType
+
+    filesystem, path = open_storage(location)
+    with one_line(location):
+        return bool(filesystem.get_file_info(path).type != FileType.NotFound)
+
+
+def clear_flag(location: str) -> None:
+    """Take the file at `location` away, if there is one."""
+    filesystem, path = open_storage(location)
+    with one_line(location), suppress(FileNotFoundError):
+        filesystem.delete_file(path)
+
+
+def remove_folder(location: str) -> None:
+    """Take everything at `location` away, if there is anything."""
+    filesystem, path = open_storage(location)
+    with one_line(location), suppress(FileNotFoundError):
+        filesystem.delete_dir(path)
+
+
 def put_in_place(temporary: Path, final: Path) -> None:
     """Rename a complete file or folder of this machine; what it holds reaches the disk first.
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from afrl_ray.cli import job_commands
@@ -64,7 +63,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", nargs="+", metavar="ROBOT", help="names or ids, instead of the scale's robots")
     parser.add_argument("--seeds", type=int, metavar="N", help="independent runs of everything: seeds 0 to N - 1")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of all stages and results (runs/studies); stages are shared"
+        "--output", metavar="DIR", help="folder or URI of all stages and results (runs/studies); stages are shared"
     )
 
 

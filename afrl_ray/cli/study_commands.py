@@ -28,7 +28,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
 
     done = run(plans)
     if arguments.json:
-        print(json.dumps({one.plan.name: str(one.directory) for one in done}))
+        print(json.dumps({one.plan.name: one.location for one in done}))
         return
     for one in done:
         print(one.report.read_text(encoding="utf-8"))
@@ -95,17 +95,14 @@ def _refuse_the_same_name(names: Sequence[str], what: str) -> None:
 
 
 def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
-    from afrl_ray.config import ExperimentSettings
+    from afrl_ray.config import ExperimentSettings, with_settings
     from afrl_ray.config.loading import parse_overrides
-    from afrl_ray.config.location import is_uri
     from afrl_ray.studies.expand import Plan
     from afrl_ray.studies.files import load_scale, load_study, short_name
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")
-    settings = ExperimentSettings.model_construct(output=arguments.output or _OUTPUT)
-    if is_uri(str(settings.output)) or settings.output_uri is not None:
-        raise ValueError("studies work in a folder, which all nodes of a cluster share; give one with --output FOLDER")
+    settings = with_settings(ExperimentSettings(), {"output": str(arguments.output or _OUTPUT)})
     return Plan(
         study,
         load_study(study),
@@ -115,6 +112,7 @@ def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
         tuple(arguments.robot or ()),
         arguments.seeds,
         parse_overrides(arguments.overrides),
+        settings.output_uri,
     )
 
 

@@ -162,6 +162,11 @@ class Stage:
         manifest = _read_record(self.directory / _MANIFEST)
         return manifest if manifest and manifest["key"] == self.key else None
 
+    def refresh(self) -> None:
+        """With a mirror: make the directory what has been published of this work, if anything has."""
+        if self.mirror is not None:
+            self._fetch(self.mirror)
+
     def begin(self) -> bool:
         """Make the directory ready; True if it holds an interrupted attempt at the same work, to be resumed.
 

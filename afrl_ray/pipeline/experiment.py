@@ -13,6 +13,8 @@ from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker, default_uri
 
 CONFIG_FILE = "config.yaml"
+STAGES = "stages"
+"""Folder of the stages that several experiments share."""
 
 
 def pinned(settings: ExperimentSettings) -> ExperimentSettings:
@@ -113,7 +115,8 @@ class Experiment:
         """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""
         settings = self.settings.model_dump(mode="json", include={"seed", "environment", *sections})
         stage = Stage(name, self.directory / name, {**settings, **extra}, inputs)
+        uri, place = self.settings.output_uri, name
         if self.store is not None:
-            return replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")
-        uri = self.settings.output_uri
-        return stage if uri is None else replace(stage, mirror=Mirror(f"{uri}/{name}"))
+            place = f"{STAGES}/{name}-{stage.key[:16]}"
+            stage = replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")
+        return stage if uri is None else replace(stage, mirror=Mirror(f"{uri}/{place}"))

@@ -73,7 +73,7 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     if until != "pretrain":
         preflight(experiment)
     if cluster_address(settings.runtime):
-        _refuse_a_database_of_one_node(experiment)
+        refuse_a_database_of_one_node(settings)
         connect(settings.runtime)
         require_shared(str(output))
         event("all nodes see the output")
@@ -102,12 +102,11 @@ def _require_folder(path: Path) -> None:
         raise ValueError(f"output={path}: {existing} is a file; write output=FOLDER")
 
 
-def _refuse_a_database_of_one_node(experiment: Experiment) -> None:
+def refuse_a_database_of_one_node(settings: ExperimentSettings) -> None:
     """
     Raises:
         ValueError: results go to a URI, and MLflow's would go to a file of whichever node writes them.
     """
-    settings = experiment.settings
     if settings.output_uri and settings.tracking.enabled and database_file(settings.tracking.uri or "") is not None:
         raise ValueError(
             f"output={settings.output_uri} on a cluster needs a tracking server: set tracking.uri=http://HOST:PORT, "

@@ -62,6 +62,7 @@ def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subj
         yield from ((0, kind, subject) for kind in POLICY_KINDS)
         return
     run = run_of(case, store)
+    run.stage.refresh()
     for step in case.reads:
         for kind in POLICY_KINDS:
             policy = load_policy_file(run.policy_file(step, kind))[0]

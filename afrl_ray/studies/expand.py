@@ -34,13 +34,20 @@ class Plan:
     scale_name: str
     scale: ScaleSettings
     output: Path
-    """Folder of all studies' stages and results."""
+    """Folder of all studies' stages and results, or this machine's working copy of them."""
     robots: tuple[str, ...] = ()
     """Names or Gymnasium ids, instead of the study's or the scale's."""
     seeds: int | None = None
     """Instead of the study's or the scale's."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Dotted settings that go before all that arms share; what arms differ in they cannot change."""
+    uri: str | None = None
+    """Where stages and results are, if not in a folder."""
+
+    @property
+    def location(self) -> str:
+        """The folder or the URI."""
+        return self.uri or str(self.output)
 
     @property
     def budget(self) -> StudyBudget | AttackersBudget:
@@ -198,7 +205,7 @@ def _settings(
             "environment.id": resolve_environment(label),
             "seed": seed,
             "name": "studies",
-            "output": str(plan.output),
+            "output": plan.location,
             **(last or {}),
         },
     ]

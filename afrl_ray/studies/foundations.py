@@ -55,6 +55,11 @@ class Foundation:
         """Equal where all three stages are."""
         return self.attack.key
 
+    def refresh(self) -> None:
+        """Fetch what other processes have made of it, where it is below a URI."""
+        for stage in (self.data, self.pretrain, self.attack):
+            stage.refresh()
+
     def policy(self) -> Policy:
         return offline_policy(self.pretrain)
 
@@ -76,6 +81,8 @@ def make_pretrained(foundations: Iterable[Foundation]) -> None:
     ]
     _make_all_data([one for one in {one.data.key: one for one in missing}.values() if not one.data.finished()])
     _pretrain_all(missing)
+    for foundation in missing:
+        foundation.refresh()
 
 
 def make_banks(foundations: Iterable[Foundation]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from afrl_ray.storage import clear_flag, has_flag
 from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker, TrackedRun
 from afrl_ray.tracking.names import result_metrics
@@ -25,11 +26,11 @@ class RunsInMLflow(MLflowTrialCallback):
 
 def finish_reporting(run: TrainingRun, name: str, tracker: ExperimentTracker) -> None:
     """Finish in MLflow a run that is as far as it is wanted, but whose driver was killed before it could say so."""
-    if run.followed.exists() and run.finished():
+    if has_flag(run.followed) and run.finished():
         tracked = tracker.child_run(run.stage.directory.name, name=name)
         log_curve(run, tracked)
         tracked.finish()
-        run.followed.unlink()
+        clear_flag(run.followed)
 
 
 def log_curve(run: TrainingRun, tracked: TrackedRun) -> None:

@@ -13,8 +13,12 @@ from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
+from afrl_ray.pipeline.experiment import STAGES
+from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
+from afrl_ray.pipeline.run import refuse_a_database_of_one_node
 from afrl_ray.pipeline.shared_storage import require_shared
+from afrl_ray.storage import require_writable
 from afrl_ray.studies.arms import arms_section
 from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
@@ -42,6 +46,11 @@ class Reproduced:
     def report(self) -> Path:
         return self.directory / REPORT
 
+    @property
+    def location(self) -> str:
+        """The folder or URI of its results."""
+        return f"{self.plan.location}/{self.directory.relative_to(self.plan.output).as_posix()}"
+
 
 def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     """Run all cases of all plans that are not finished yet, and write the results of every study.
@@ -66,7 +75,10 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     board.expect("pretrain", "attack", "finetune", "results")
     if cluster_address(runtime):
         connect(runtime)
-        require_shared(str(output))
+        refuse_a_database_of_one_node(every[0].settings)
+        require_shared(plans[0].location)
+    elif plans[0].uri is not None:
+        require_writable(plans[0].uri)
     with alone_in(output):
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
@@ -77,14 +89,14 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
             with board.stage("finetune"):
                 for matching in (False, True):  # what copies another's mean q comes after it
                     runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
-                    train(runs, tracker, output / "tune")
+                    train(runs, tracker, f"{plans[0].location}/tune")
             with board.stage("results"):
                 return [_finish(plan, cases[plan.name], store) for plan in plans]
 
 
 def stage_store(output: Path) -> Path:
     """Where the stages of all studies in `output` are."""
-    return output / "stages"
+    return output / STAGES
 
 
 def results_directory(plan: Plan) -> Path:
@@ -111,8 +123,11 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
         case other:
             raise TypeError(f"not a study: {other!r}")
     _write_report(plan, cases, store, sections, directory)
-    say(f"{plan.name}: {directory / REPORT}")
-    return Reproduced(plan, directory)
+    done = Reproduced(plan, directory)
+    if plan.uri is not None:
+        Mirror(done.location).publish(directory, "results")
+    say(f"{plan.name}: {done.location}/{REPORT}")
+    return done
 
 
 def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:

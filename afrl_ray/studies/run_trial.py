@@ -1,8 +1,12 @@
 """The Tune trial of a training run: it keeps its own checkpoints, so that any later study can go on from them."""
 
 import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from afrl_ray.config.location import scratch_folder
 from afrl_ray.networks import save_policy_file
 from afrl_ray.pipeline.artifacts import recover_directory, replace_directory
 from afrl_ray.pipeline.attack import load_bank
@@ -18,8 +22,10 @@ class RunTrial(FinetuneTrial):
     Tune starts it, restarts it and follows it. Wherever it is started, it goes on from the run's last checkpoint.
     """
 
+    _copies: tempfile.TemporaryDirectory[str] | None = None
+
     def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-        self._run = TrainingRun.from_config(config["run"])
+        self._run = self._own_copy(TrainingRun.from_config(config["run"]))
         foundation = self._run.foundation
         inputs = TrialInputs(
             load_data(foundation.data),
@@ -33,8 +39,25 @@ class RunTrial(FinetuneTrial):
         if checkpoint is not None:
             self.load_checkpoint(str(checkpoint))
 
+    def _own_copy(self, run: TrainingRun) -> TrainingRun:
+        """`run` with working copies of this process alone, where it is below a URI: others have theirs."""
+        self._copies = None
+        if run.stage.mirror is None:
+            return run
+        scratch_folder().mkdir(parents=True, exist_ok=True)
+        self._copies = tempfile.TemporaryDirectory(prefix="run-", dir=scratch_folder())
+        own = replace(run, store=Path(self._copies.name))
+        own.foundation.refresh()
+        own.stage.refresh()
+        return own
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        if self._copies is not None:
+            self._copies.cleanup()
+
     def _replay_log(self) -> str:
-        return str(self._run.stage.directory / "replay")
+        return f"{self._run.stage.location}/replay"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Another run in the same process: starting one takes longer than a small training."""
@@ -68,3 +91,4 @@ class RunTrial(FinetuneTrial):
         shutil.rmtree(temporary, ignore_errors=True)
         super().save_checkpoint(str(temporary))
         replace_directory(temporary, self._run.checkpoint)
+        self._run.stage.keep()

@@ -1,11 +1,9 @@
 """All training runs of some studies as one Tune experiment, as many at once as there is room for."""
 # ruff: noqa: ARG002 - Tune calls every hook with all of its keywords
 
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ray import tune
@@ -18,6 +16,7 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import Reporter, progress
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.scheduling import trial_bundles
+from afrl_ray.storage import clear_flag, remove_folder, set_flag
 from afrl_ray.studies.reporting import RunsInMLflow, finish_reporting
 from afrl_ray.studies.run_trial import RunTrial
 from afrl_ray.studies.training_run import TrainingRun
@@ -33,8 +32,9 @@ class NamedRun:
     varied: Mapping[str, Any]
 
 
-def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path) -> None:
-    """Train every run as far as it is wanted, from wherever it is; `scratch` is Tune's own folder, emptied after it.
+def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: str) -> None:
+    """Train every run as far as it is wanted, from wherever it is; `scratch` is Tune's own folder or URI, emptied after
+    it.
 
     A run that several studies want counts once, as far as the longest of them wants it.
 
@@ -51,9 +51,9 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
     connect(pending[0].run.settings.runtime)
     for named in pending:
         named.run.stage.begin()
-        named.run.followed.touch()
+        set_flag(named.run.followed)
     clients = {named.run.foundation.key: named.run.foundation.bank_client() for named in pending}
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_folder(scratch)
     try:
         with progress(f"finetune, {len(pending)} runs", sum(named.run.steps for named in pending), "steps") as report:
             RunProgress.attach(report, {named.run.stage.directory.name: named.run.reached() for named in pending})
@@ -66,8 +66,8 @@ def train(wanted: Sequence[NamedRun], tracker: ExperimentTracker, scratch: Path)
     if not all(named.run.finished() for named in pending):
         raise KeyboardInterrupt  # which Tune had swallowed
     for named in pending:
-        named.run.followed.unlink(missing_ok=True)
-    shutil.rmtree(scratch, ignore_errors=True)
+        clear_flag(named.run.followed)
+    remove_folder(scratch)
 
 
 def _longest(wanted: Sequence[NamedRun]) -> list[NamedRun]:
@@ -81,9 +81,10 @@ def _longest(wanted: Sequence[NamedRun]) -> list[NamedRun]:
 
 
 def _tuner(
-    pending: Sequence[NamedRun], clients: Mapping[str, Any], tracker: ExperimentTracker, scratch: Path
+    pending: Sequence[NamedRun], clients: Mapping[str, Any], tracker: ExperimentTracker, scratch: str
 ) -> tune.Tuner:
     settings = pending[0].run.settings
+    storage, _, name = scratch.rpartition("/")
     configs = [named.run.as_config(named.name, named.varied) for named in pending]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -103,8 +104,8 @@ def _tuner(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name=scratch.name,
-                storage_path=str(scratch.parent),
+                name=name,
+                storage_path=storage,
                 verbose=0,
                 callbacks=[RunsInMLflow(tracker, _name, _key), RunProgress(), TrialBoard(_name, len(pending))],
                 failure_config=tune.FailureConfig(max_failures=3),

@@ -59,9 +59,9 @@ class TrainingRun:
         return self.stage.directory / "policies" / f"{step}{suffix}"
 
     @property
-    def followed(self) -> Path:
-        """A file that is there while a driver tells MLflow of the run, and stays where the driver is killed."""
-        return self.stage.directory / "followed"
+    def followed(self) -> str:
+        """Where there is a flag while a driver tells MLflow of the run; it stays where the driver is killed."""
+        return f"{self.stage.location}{'/' if self.stage.mirror is None else '.'}followed"
 
     def due_at(self, evaluation: int) -> int:
         """Environment steps after which evaluation number `evaluation` is due; the first, number 0, is at the start."""
@@ -69,6 +69,7 @@ class TrainingRun:
 
     def reached(self) -> int:
         """Environment steps of its last checkpoint; 0 where there is none."""
+        self.stage.refresh()
         directory = recover_directory(self.checkpoint)
         return int(read_json(directory / RECORD)["step"]) if directory else 0
 
@@ -78,6 +79,7 @@ class TrainingRun:
 
     def curve(self) -> list[dict[str, Any]]:
         """Rows env_steps, normal, random, adversarial, mean, q, average of every evaluation until `steps`."""
+        self.stage.refresh()
         directory = recover_directory(self.checkpoint)
         rows = read_json(directory / RECORD)["curve"] if directory else []
         return list(rows[: total_evaluations(self.settings) + 1])

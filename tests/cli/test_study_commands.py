@@ -21,7 +21,7 @@ def plans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         recorded.extend(plans)
         report = tmp_path / "report.md"
         report.write_text("# Report")
-        return [SimpleNamespace(plan=plan, directory=tmp_path, report=report) for plan in plans]
+        return [SimpleNamespace(plan=plan, location=str(tmp_path), report=report) for plan in plans]
 
     module = ModuleType("afrl_ray.studies.reproduce")
     module.reproduce = reproduce  # type: ignore[attr-defined]
@@ -45,6 +45,15 @@ def test_the_default_folder_and_json(plans: list[Any], capsys: pytest.CaptureFix
     assert plans[0].output == Path("runs/studies").absolute()
     assert plans[0].robots == ()
     assert json.loads(capsys.readouterr().out) == {"fig5": str(tmp_path)}
+
+
+def test_below_a_uri(plans: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AFRL_SCRATCH", str(tmp_path))
+    assert main(["reproduce", "fig5", "--scale", "smoke", "--output", "s3://bucket/mine/"]) == 0
+    assert (plans[0].location, plans[0].output) == ("s3://bucket/mine", tmp_path / "s3/bucket/mine")
+    monkeypatch.setenv("AFRL_STORAGE", "s3://bucket")
+    assert main(["reproduce", "fig5", "--scale", "smoke"]) == 0
+    assert plans[1].location == "s3://bucket/runs/studies"
 
 
 def test_all_studies(plans: list[Any]) -> None:

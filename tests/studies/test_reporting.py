@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from afrl_ray.config import ExperimentSettings, TrackingSettings, with_settings
+from afrl_ray.storage import has_flag, set_flag
 from afrl_ray.studies.reporting import RunsInMLflow, finish_reporting
 from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker
@@ -61,7 +62,7 @@ def killed_after_two_results(run: TrainingRun, tmp_path: Path, on_disk: int) -> 
     for row in rows(2):
         first.on_trial_result(0, [trial], trial, result(row))
     checkpoint(run, rows(on_disk))
-    run.followed.touch()
+    set_flag(run.followed)
     return callbacks(), trial
 
 
@@ -88,14 +89,14 @@ def test_a_run_whose_last_row_was_never_logged_is_finished(
         assert mlflow.status()["mine"] == "FINISHED"
     points = [(step, value) for name, step, value in mlflow.points["run1"] if name == "score/best"]
     assert points[-2:] == [(200, 80.0), (300, 85.0)]
-    assert not run.followed.exists()
+    assert not has_flag(run.followed)
 
 
 def test_an_unfinished_run_is_left_to_its_trial(run: TrainingRun, mlflow: FakeMLflow, tmp_path: Path) -> None:
     killed_after_two_results(run, tmp_path, on_disk=3)
     finish_reporting(run, "mine", ExperimentTracker(TrackingSettings(), tmp_path, "studies"))
     assert mlflow.steps("mine", "score/mean") == [0, 100]
-    assert run.followed.exists()
+    assert has_flag(run.followed)
 
 
 def test_the_curve_has_every_evaluation_that_was_due_however_late_it_came(run: TrainingRun) -> None:

@@ -1,6 +1,10 @@
 """Everything below an S3 URI, with the driver and all working copies lost on the way."""
 
+import json
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,10 +12,12 @@ import numpy as np
 import pytest
 
 from afrl_ray.algorithms.replay_log import ReplayLog
+from afrl_ray.networks import load_policy_file
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import StorageError, require_writable
 from afrl_ray.tracking.unsent import Journal, Unsent, waiting_runs
+from experiments import afrl_command
 from faults.hosts import switched_on
 from faults.record import Record
 from faults.results import assert_as_undisturbed
@@ -22,6 +28,12 @@ from faults.servers import Bucket, MLflowServer
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL
 STAGES = ("data", "pretrain", "attack", "finetune", "evaluation")
+STUDY = """
+title: One training
+arms: {adaptive: {presets: [adaptive]}}
+results: [{type: scores}, {type: curves}]
+scales: {smoke: {steps: 2000}}
+"""
 
 
 @pytest.fixture
@@ -165,3 +177,41 @@ def test_the_command_says_it_before_it_begins(stored: S3Run) -> None:
     stored.process.wait(timeout=300)
     reason = "there is no such bucket, or not in this region (AWS_REGION)"
     assert (stored.process.returncode, stored.words()) == (2, f"error: s3://elsewhere/x: {reason}\n")
+
+
+@pytest.mark.long
+def test_a_study_whose_machine_is_lost_goes_on_elsewhere(inside: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    options = ["--scale", "smoke", "--seeds", "1", "tracking.enabled=false", "--output"]
+    command = afrl_command("reproduce", tmp_path / "mine.yaml", *options)
+    subprocess.run([*command, str(tmp_path / "undisturbed")], check=True, timeout=500, capture_output=True)
+
+    def on_machine(name: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, "AFRL_SCRATCH": str(tmp_path / name)}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen([*command, "s3://bucket/mine"], env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload, no-any-return]
+
+    lost = on_machine("lost")
+    try:
+        published = "/policies@"  # by its second checkpoint at least
+        wait_for(lambda: lost.poll() is not None or any(published in name for name in inside.names("mine")), "policies")
+    finally:
+        os.killpg(lost.pid, signal.SIGKILL)
+    assert lost.wait() == -signal.SIGKILL
+    shutil.rmtree(tmp_path / "lost")
+    assert not inside.names("mine/smoke")
+    assert on_machine("another").wait(timeout=500) == 0
+
+    assert {name.rpartition("/")[2] for name in inside.names("mine/smoke/mine")} >= {"report.md", "study.json"}
+    assert not [name for name in inside.names("mine") if name.endswith(".followed") or "/tune/" in name]
+    one, other = (tmp_path / "undisturbed", tmp_path / "another" / "s3" / "bucket" / "mine")
+    [run] = [folder.relative_to(one) for folder in one.glob("stages/run-*")]
+    assert _curve(one / run) == _curve(other / run)
+    for step in (200, 2000):
+        policies = [load_policy_file(folder / run / "policies" / f"{step}.safetensors")[0] for folder in (one, other)]
+        assert policies[0].fingerprint() == policies[1].fingerprint()
+    assert [folder.name for folder in (tmp_path / "another").iterdir()] == ["s3"]  # the trials' own copies are gone
+
+
+def _curve(run: Path) -> list[object]:
+    return list(json.loads((run / "checkpoint" / "training.json").read_text())["curve"])
