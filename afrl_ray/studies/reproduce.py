@@ -13,7 +13,7 @@ from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
-from afrl_ray.pipeline.experiment import STAGES
+from afrl_ray.pipeline.experiment import STAGES, pinned
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.run import refuse_a_database_of_one_node
@@ -75,7 +75,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     board.expect("pretrain", "attack", "finetune", "results")
     if cluster_address(runtime):
         connect(runtime)
-        refuse_a_database_of_one_node(every[0].settings)
+        refuse_a_database_of_one_node(pinned(every[0].settings))
         require_shared(plans[0].location)
     elif plans[0].uri is not None:
         require_writable(plans[0].uri)
