@@ -71,8 +71,8 @@ def load_pretrained(experiment: Experiment) -> tuple[Stage, Transitions]:
     """What `pretrain` returned when it was finished, wherever that was."""
     data = data_stage(experiment)
     stage = pretrain_stage(experiment, data)
-    assert data.finished()
-    assert stage.finished()
+    data.refresh()
+    stage.refresh()
     return stage, load_data(data)
 
 

@@ -51,12 +51,8 @@ def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
     task = _pretrain.options(max_retries=_MOST_ATTEMPTS, **options).remote(experiment.settings, words)
     try:
         _follow(task, words)
-    except KeyboardInterrupt:
-        board.end_what_runs_elsewhere("stopped")
-        _interrupt(task)
-        raise
-    except BaseException:
-        board.end_what_runs_elsewhere("failed")
+    except BaseException as error:
+        board.end_what_runs_elsewhere("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
         _interrupt(task)
         raise
     finally:
