@@ -149,17 +149,18 @@ def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
     if settings.optimizer == "DE":
         family = nevergrad.families.DifferentialEvolution(popsize=settings.population)
         return family(parameter, budget=budget, num_workers=settings.population)
-    require_optimizer(settings)
+    require_optimizer(settings.optimizer)
     return nevergrad.optimizers.registry[settings.optimizer](parameter, budget=budget, num_workers=settings.population)
 
 
-def require_optimizer(settings: AttackSettings) -> None:
-    """
+def require_optimizer(optimizer: str, place: str | None = None) -> None:
+    """`place` says in the error where the optimizer stands; `attack.optimizer` where None.
+
     Raises:
-        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+        ValueError: nevergrad knows no such optimizer.
     """
     names = {"DE", *nevergrad.optimizers.registry}
-    if settings.optimizer not in names:
-        near = difflib.get_close_matches(settings.optimizer, names, n=3)
+    if optimizer not in names:
+        near = difflib.get_close_matches(optimizer, names, n=3)
         hint = f"near: {', '.join(near)}" if near else "write DE"
-        raise ValueError(f"attack.optimizer={settings.optimizer} is not known to nevergrad; {hint}")
+        raise ValueError(f"{place or f'attack.optimizer={optimizer}'} is not known to nevergrad; {hint}")

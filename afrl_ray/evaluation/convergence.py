@@ -2,7 +2,8 @@
 
 The definition is ours; the paper only says that fine-tuning "converges faster". A curve is smoothed by the mean of its
 last five evaluations (fewer at its beginning). The training has converged at the first evaluation from which on every
-smoothed score is at least 90 % of a reference: the curve's own final smoothed score, or that of another training.
+smoothed score is at least 90 % of a reference: that of another training, or the curve's own final smoothed score. Every
+curve ends at its own level, so there five evaluations have to be seen at it: what only gets there has not settled.
 """
 
 import math
@@ -48,7 +49,8 @@ def steps_to_converge(
     """Environment steps of the first evaluation from which on the smoothed score stays at or over 90 % of `reference`.
 
     `env_steps` and `scores` are (K,), in order; the reference is the curve's own final score where None. Infinite where
-    the curve ends below the level. A negative reference has no 90 % to reach: NaN.
+    the curve ends below the level, and where it has fewer than `window` evaluations at its own. A negative reference
+    has no 90 % to reach: NaN.
 
     Raises:
         ValueError: there is no evaluation, or the two have different lengths.
@@ -61,4 +63,5 @@ def steps_to_converge(
         return math.nan
     below = np.flatnonzero(means < level)
     first = 0 if below.size == 0 else int(below[-1]) + 1
-    return float(steps[first]) if first < steps.size else math.inf
+    needed = window if reference is None else 1
+    return float(steps[first]) if first + needed <= steps.size else math.inf

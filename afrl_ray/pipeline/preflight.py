@@ -16,7 +16,7 @@ def preflight(experiment: Experiment) -> None:
             that it can have.
     """
     settings = experiment.settings
-    require_optimizer(settings.attack)
+    require_optimizer(settings.attack.optimizer)
     faults = [experiment.fault]
     faults += [
         experiment.resolved(condition.fault)

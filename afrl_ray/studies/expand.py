@@ -1,7 +1,7 @@
 """From a study and a scale to the cases that have to be run: one for each arm, robot and seed."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from afrl_ray.config.study import (
 )
 from afrl_ray.envs import robots
 from afrl_ray.envs.robots import find_robot, resolve_environment
-from afrl_ray.studies.overrides import check_settings
+from afrl_ray.studies.overrides import check_settings, without_idle_parts
 
 PRETRAINED = "pretrained"
 """The only arm of a study that trains nothing more."""
@@ -91,8 +91,8 @@ def expand(plan: Plan) -> list[Case]:
     """All cases, seed by seed, so that whatever is finished when time runs out is comparable.
 
     Raises:
-        ConfigError: an arm's settings do not fit, nothing would come of a setting, or a robot is unknown; one line for
-            each mistake.
+        ConfigError: an arm's settings do not fit, two arms would be the same, nothing would come of a setting, or a
+            robot is unknown; one line for each mistake.
     """
     budget = plan.budget
     check_settings(plan.name, plan.study, budget, plan.scale, plan.overrides)
@@ -145,7 +145,21 @@ class _Training:
                 place = f"study {self.plan.name}, arm {name}"
                 raise ConfigError(f"{place}: match_mean_q must name a trained arm without one")
             cases[name, _label(name, varied)] = self._case(name, arm, varied, matched[0])
+        self._refuse_twins(cases.values())
         return list(cases.values())
+
+    def _refuse_twins(self, cases: Iterable[Case]) -> None:
+        """Arms and cells of the grid that something has made the same: what is compared would be one training."""
+        known: dict[tuple[str, bool, str | None], str] = {}
+        for case in cases:
+            content = without_idle_parts(case.settings)
+            twin = known.setdefault((content, case.trained, case.match and case.match.arm), case.arm)
+            if twin != case.arm:
+                cause = f"with {', '.join(self.plan.overrides)} " if self.plan.overrides else ""
+                raise ConfigError(
+                    f"study {self.plan.name}: {cause}{twin} and {case.arm} are one and the same; "
+                    "write arms and a grid that differ in something that has an effect"
+                )
 
     def _case(self, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None) -> Case:
         steps, interval = self.budget.steps, self.plan.scale.policy_interval

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from afrl_ray.config import ConfigError
+from afrl_ray.config import ConfigError, ExperimentSettings, settings_fingerprint, with_settings
 from afrl_ray.config.names import is_inside, overlap, set_names
 from afrl_ray.config.study import (
     AnyStudy,
@@ -70,6 +70,17 @@ def check_settings(
                     f"override {override}: {what} of study {name} sets {setting}, and what it tells apart would become "
                     "the same; write a study file of your own with the values that you want"
                 )
+
+
+def without_idle_parts(settings: ExperimentSettings) -> str:
+    """Equal where two trainings would be the same: what has no effect is as the defaults have it."""
+    idle: dict[str, Any] = {}
+    defaults = ExperimentSettings()
+    if settings.finetune.start == "scratch":
+        idle["finetune.offline_ratio"] = defaults.finetune.offline_ratio
+    if settings.perturbation.condition == "normal":
+        idle |= {"curriculum": {"type": "fixed"}, "perturbation.pgd": {}}
+    return settings_fingerprint(with_settings(settings, idle) if idle else settings)
 
 
 def _places(

@@ -25,6 +25,7 @@ from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
 from afrl_ray.studies.expand import Case, Plan, expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
+from afrl_ray.studies.look_ahead import look_ahead
 from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.results import write_results
 from afrl_ray.studies.sheet import Section
@@ -59,7 +60,8 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
 
     Raises:
         ConfigError: an arm's settings do not fit.
-        FileNotFoundError, ValueError: there are no data to learn from, or a cluster's nodes do not all see the folder.
+        FileNotFoundError, ValueError: there are no data to learn from, no such optimizer or fault, or a cluster's nodes
+            do not all see the folder.
         TrialsFailedError: the others are kept.
         BlockingIOError: another process is at work in the output folder.
     """
@@ -73,6 +75,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     bind(job=job_of(short_name(plans[0].name)))
     board.clear()
     board.expect("pretrain", "attack", "finetune", "results")
+    look_ahead(cases, plans, store)
     if cluster_address(runtime):
         connect(runtime)
         refuse_a_database_of_one_node(pinned(every[0].settings))

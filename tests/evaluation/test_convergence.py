@@ -19,7 +19,7 @@ def test_the_final_score_is_the_mean_of_the_last_five() -> None:
 
 def test_converged_where_the_curve_reaches_its_level() -> None:
     steps = [0, 10, 20, 30, 40]
-    # the level is 90: reached at 20 and held
+    # its own end is 100, so the level is 90: reached at 20 and held
     assert steps_to_converge(steps, [0, 50, 90, 95, 100], window=1) == 20
     # smoothed over two it is 0, 25, 70, 92.5, 97.5, with the level 87.75
     assert steps_to_converge(steps, [0, 50, 90, 95, 100], window=2) == 30
@@ -30,8 +30,17 @@ def test_a_score_that_is_lost_again_does_not_count() -> None:
 
 
 def test_a_curve_that_always_holds_its_level_needs_no_step() -> None:
-    assert steps_to_converge([0, 10], [100, 100]) == 0
+    assert steps_to_converge([0, 10], [100, 100], window=2) == 0
     assert steps_to_converge([0, 10], [100, 50], window=1) == 0  # its own final score is low
+
+
+def test_a_curve_that_still_rises_at_its_end_has_not_converged() -> None:
+    steps = [0, 10, 20, 30, 40, 50, 60]
+    # smoothed over two it is 0, 5, 15, 25, 35, 45, 55: only the last is over its own level, 49.5
+    assert steps_to_converge(steps, [0, 10, 20, 30, 40, 50, 60], window=2) == math.inf
+    assert steps_to_converge(steps, [0, 10, 20, 30, 40, 50, 60], reference=50, window=2) == 50
+    # 0, 5, 15, 25, 35, 50, 55: two of them are
+    assert steps_to_converge(steps, [0, 10, 20, 30, 40, 60, 50], window=2) == 50
 
 
 def test_the_reference_may_be_another_training_s() -> None:

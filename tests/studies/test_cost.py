@@ -47,7 +47,7 @@ def test_everything_is_counted(make_plan: MakePlan) -> None:
 
 
 def test_arms_share_what_they_can(make_plan: MakePlan) -> None:
-    arms = {"arms": {"one": {}, "the same": {}, "random": {"settings": {"perturbation.condition": "random"}}}}
+    arms = {"arms": {"one": {}, "random": {"settings": {"perturbation.condition": "random"}}}}
     assert cost_of(make_plan(arms, {"settings": SETTINGS}, seeds=1)) == Cost(2, 800, 1000, FOUNDATION + 2 * TUNED)
 
 

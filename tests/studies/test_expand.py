@@ -115,6 +115,39 @@ def test_what_arms_differ_in_cannot_be_changed(override: str, what: str, setting
 
 
 @pytest.mark.parametrize(
+    ("study", "overrides", "twins"),
+    [
+        (
+            {"arms": {"dropped": {}, "kept": {"settings": {"finetune.algorithm.bc_alpha": 2.5}}}},
+            {"pretrain.algorithm.type": "iql", "finetune.algorithm.type": "sac"},
+            r"with pretrain.algorithm.type, finetune.algorithm.type dropped and kept are one and the same",
+        ),
+        (
+            {"grid": {"finetune.algorithm.exploration_noise": [0.1, 0.2]}},
+            {"pretrain.algorithm.type": "iql", "finetune.algorithm.type": "sac"},
+            "tuned, exploration_noise=0.1 and tuned, exploration_noise=0.2 are one and the same",
+        ),
+        (
+            {"grid": {"finetune.offline_ratio": [0.0, 1.0]}},
+            {"finetune.start": "scratch", "finetune.random_steps": 40},
+            "tuned, offline_ratio=0.0 and tuned, offline_ratio=1.0 are one and the same",
+        ),
+        (
+            {"settings": {"curriculum.type": "linear"}, "grid": {"curriculum.q_max": [0.5, 1.0]}},
+            {"perturbation.condition": "normal"},
+            "tuned, q_max=0.5 and tuned, q_max=1.0 are one and the same",
+        ),
+        ({"arms": {"a": {}, "b": {}}}, {}, "study mine: a and b are one and the same; write arms and a grid"),
+    ],
+)
+def test_arms_that_became_the_same_are_refused(
+    study: dict[str, Any], overrides: dict[str, Any], twins: str, make_plan: MakePlan
+) -> None:
+    with pytest.raises(ConfigError, match=twins):
+        expand(make_plan(study, overrides=overrides))
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ({"environment.id": "ant"}, r"override environment\.id would change nothing in study mine; write --robot"),
