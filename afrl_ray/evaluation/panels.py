@@ -17,12 +17,16 @@ from afrl_ray.evaluation.plots import dress, line_colours
 FloatArray = NDArray[np.float64]
 _WIDTH, _HEIGHT = 3.4, 2.8
 """Inches of one panel."""
+_NARROWEST = 4.8
+"""Inches of a figure, so that a single panel has room for its legend below it."""
 _LETTERS_PER_INCH = 11
 """Of titles and legends."""
 _LEGEND_LETTERS = 6
 """What the line before a name in the legend takes."""
-_HEAT_MAP_LETTERS = 20
-"""Names of columns that fit side by side below a heat map."""
+_CELL_WIDTH, _CELL_HEIGHT = 0.42, 0.3
+"""Inches that a number in a heat map needs."""
+_LEGEND_HEIGHT = 0.22
+"""Inches of a row of the legend, and of a line of the title."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,14 @@ def draw_panels(rows: Sequence[Sequence[Panel]], title: str | None = None) -> Fi
     names = dict.fromkeys(name for row in rows for panel in row for name in getattr(panel, "bands", ()))
     colours = dict(zip(names, line_colours(len(names)), strict=True))
     widest = max(len(row) for row in rows)
-    figure = Figure(figsize=(_WIDTH * widest, _HEIGHT * len(rows) + 0.6), layout="constrained")
+    widths = [max(_panel_size(row[column])[0] for row in rows if column < len(row)) for column in range(widest)]
+    width = max(sum(widths), _NARROWEST)
+    fitting = int(_LETTERS_PER_INCH * width / (max(map(len, names), default=0) + _LEGEND_LETTERS))
+    columns = max(1, min(len(names), fitting))
+    heading = textwrap.wrap(title or "", round(_LETTERS_PER_INCH * width))
+    height = sum(max(_panel_size(panel)[1] for panel in row) for row in rows)
+    height += _LEGEND_HEIGHT * (len(heading) + -(-len(names) // columns)) + 0.2
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(rows), widest)
     for index, row in enumerate(rows):
@@ -90,14 +101,24 @@ def draw_panels(rows: Sequence[Sequence[Panel]], title: str | None = None) -> Fi
             axes.set_ylabel(panel.y_label, fontsize=10)
     if names:
         handles = [Line2D([], [], color=colour, linewidth=2.0, label=name) for name, colour in colours.items()]
-        letters = _LETTERS_PER_INCH * figure.get_figwidth()
-        columns = int(letters / (max(map(len, names)) + _LEGEND_LETTERS))
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(max(columns, 1), len(names)), frameon=False
-        )
-    if title:
-        figure.suptitle(textwrap.fill(title, round(_LETTERS_PER_INCH * figure.get_figwidth())), fontsize=12)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    if heading:
+        figure.suptitle("\n".join(heading), fontsize=12)
     return figure
+
+
+def _panel_size(panel: Panel) -> tuple[float, float]:
+    """Inches across and down; a heat map has room for all of its numbers and the names beside them."""
+    if isinstance(panel, LinePanel):
+        return _WIDTH, _HEIGHT
+    names = [max(map(len, side), default=0) / _LETTERS_PER_INCH for side in (panel.y, panel.x)]
+    across, down = _CELL_WIDTH * len(panel.x) + names[0] + 1.4, _CELL_HEIGHT * len(panel.y) + 1.2
+    return max(_WIDTH, across), max(_HEIGHT, down + (names[1] if _is_crowded(panel) else 0.0))
+
+
+def _is_crowded(panel: HeatMap) -> bool:
+    """Whether the names of its columns do not fit side by side."""
+    return max(map(len, panel.x), default=0) > _LETTERS_PER_INCH * _CELL_WIDTH
 
 
 def _draw_lines(axes: Axes, panel: LinePanel, colours: Mapping[str, object]) -> None:
@@ -119,8 +140,8 @@ def _draw_lines(axes: Axes, panel: LinePanel, colours: Mapping[str, object]) -> 
 
 def _draw_heat_map(axes: Axes, panel: HeatMap) -> None:
     image = axes.imshow(panel.values, origin="lower", aspect="auto", cmap="Blues")
-    crowded = sum(map(len, panel.x)) > _HEAT_MAP_LETTERS
-    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9, rotation=20 if crowded else 0)
+    crowded = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if _is_crowded(panel) else {}
+    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9, **crowded)
     axes.set_yticks(range(len(panel.y)), panel.y, fontsize=9)
     middle = (float(np.nanmin(panel.values)) + float(np.nanmax(panel.values))) / 2
     for (row, column), value in np.ndenumerate(panel.values):

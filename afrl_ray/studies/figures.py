@@ -37,7 +37,7 @@ def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
     for prefix, part in sheet.by_robot(curves):
         groups = [("", part)]
         if result.panels is not None:
-            name = _short(result.panels)
+            name = _symbol(result.panels)
             groups = [(f"{name} = {value:g}", group) for value, group in part.groupby(result.panels)]
         lines = _line_names(curves, list(sheet.study.grid), result.panels)
         rows.append(
@@ -58,16 +58,16 @@ def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
 
 
 def scores_against(sheet: Sheet, result: kinds.ScoresAgainst) -> list[Section]:
-    scores, name = sheet.final.dropna(subset=[result.setting]), _short(result.setting)
+    scores, symbol = sheet.final.dropna(subset=[result.setting]), _symbol(result.setting)
     rows: list[list[Panel]] = [
-        [LinePanel(prefix.rstrip(", "), name, sheet.score_label, bands(part, "condition", result.setting, "score"))]
+        [LinePanel(prefix.rstrip(", "), symbol, sheet.score_label, bands(part, "condition", result.setting, "score"))]
         for prefix, part in sheet.by_robot(scores)
     ]
-    return [sheet.draw(f"scores_against_{name}", f"Final scores against {name}", rows)]
+    return [sheet.draw(f"scores_against_{_short(result.setting)}", f"Final scores against {symbol}", rows)]
 
 
 def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
-    scores, x, lines = sheet.final.dropna(subset=[result.x]), _short(result.x), _short(result.lines)
+    scores, x, lines = sheet.final.dropna(subset=[result.x]), _symbol(result.x), _symbol(result.lines)
     rows: list[list[Panel]] = []
     for prefix, part in sheet.by_robot(scores):
         part = part.assign(line=[f"{lines} = {value:g}" for value in part[result.lines]])
@@ -101,10 +101,16 @@ def _short(setting: str) -> str:
     return setting.rpartition(".")[2]
 
 
+def _symbol(setting: str) -> str:
+    """What figures call it: as the paper where that has a letter, else in words."""
+    name = _short(setting)
+    return {"beta": "β", "kappa": "κ", "q_max": "q_max"}.get(name, name.replace("_", " "))
+
+
 def _line_names(curves: pd.DataFrame, grid: Sequence[str], panels: str | None) -> pd.Series:
     """What each row's line is called: its arm, or the grid's values that the panels do not show."""
     others = [setting for setting in grid if setting != panels]
     if panels is None or not others:
         return curves["arm"]
-    texts = [[f"{_short(name)} = {value:g}" for value in curves[name]] for name in others]
+    texts = [[f"{_symbol(name)} = {value:g}" for value in curves[name]] for name in others]
     return pd.Series([", ".join(parts) for parts in zip(*texts, strict=True)], index=curves.index)

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,24 @@ def test_a_heat_map_shows_and_writes_its_values() -> None:
     assert [text.get_text() for text in axes.get_xticklabels()] == ["0.1", "0.9"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["0.3", "0.6"]
     assert not figure.legends
+
+
+def test_numbers_and_names_of_a_large_heat_map_do_not_touch() -> None:
+    names = [*(f"condition {index}" for index in range(9)), "observation noise"]
+    figure = draw_panels([[HeatMap("all", "tested", "trained", names, names[:5], np.full((5, 10), -123.4))]])
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    numbers = [text.get_window_extent() for text in axes.texts]
+    assert len(numbers) == 50
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(numbers, 2))
+    assert {text.get_rotation() for text in axes.get_xticklabels()} == {40.0}
+
+
+def test_a_single_panel_has_room_for_a_long_legend() -> None:
+    names = ("DE", "DE without racing", "CMA", "PSO", "NGOpt", "RandomSearch")
+    figure = draw_panels([[panel("one", **{name: line_band(1, 2) for name in names})]], title="Lowest return " * 6)
+    figure.canvas.draw()
+    assert figure.axes[0].get_window_extent().height > 0.4 * figure.get_figheight() * figure.dpi
 
 
 def test_rows_may_mix_lines_and_heat_maps() -> None:

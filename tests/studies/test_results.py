@@ -145,9 +145,9 @@ def test_q_has_a_panel_for_each_value_and_a_line_for_the_others(
     )
     write_results(plan, Findings(score_rows(ARMS), curves), tmp_path)
     figure = figures["q_by_beta.png"]
-    assert [axes.get_title() for axes in figure.axes] == ["beta = 0.1", "beta = 0.9"]
-    assert lines(figure, 1)["kappa = 0.5"][0] == [0, 200, 400]
-    np.testing.assert_allclose(lines(figure, 1)["kappa = 0.5"][1], [0.1, 0.6, 1.1])
+    assert [axes.get_title() for axes in figure.axes] == ["β = 0.1", "β = 0.9"]
+    assert lines(figure, 1)["κ = 0.5"][0] == [0, 200, 400]
+    np.testing.assert_allclose(lines(figure, 1)["κ = 0.5"][1], [0.1, 0.6, 1.1])
 
 
 def test_scores_against_a_setting(make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]) -> None:
@@ -177,7 +177,7 @@ def test_a_grid_has_lines_for_each_condition_and_a_heat_map_of_their_mean(
     varied = [{"curriculum.beta": beta, "curriculum.kappa": kappa} for beta in (0.1, 0.9) for kappa in (0.3, 0.6)]
     write_results(plan, Findings(score_rows({"tuned": 400}, varied=varied), pd.DataFrame()), tmp_path)
     figure = figures["grid.png"]
-    assert lines(figure, 0) == {"beta = 0.1": ([0.3, 0.6], [1, 6]), "beta = 0.9": ([0.3, 0.6], [11, 16])}
+    assert lines(figure, 0) == {"β = 0.1": ([0.3, 0.6], [1, 6]), "β = 0.9": ([0.3, 0.6], [11, 16])}
     heat = figure.axes[3]
     np.testing.assert_array_equal(heat.get_images()[0].get_array(), [[11, 16], [21, 26]])
     assert [text.get_text() for text in heat.get_xticklabels()] == ["0.3", "0.6"]
