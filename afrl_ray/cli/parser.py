@@ -144,14 +144,17 @@ def build_parser() -> argparse.ArgumentParser:
         study_commands.reproduce,
         "run studies, the paper's tables and figures among them, or list them with their costs",
         "afrl reproduce list",
-        "afrl reproduce list --scale small",
+        "afrl reproduce list table1 my_study.yaml --scale small",
         "afrl reproduce table1 fig4 --scale small",
         "afrl reproduce table1 --scale small --robot halfcheetah --seeds 2",
         "afrl reproduce table2 --scale paper runtime.address=auto 'data={type: d4rl, dataset: \"{robot}-expert-v2\"}'",
         "afrl reproduce my_study.yaml --scale smoke",
     )
     reproduce.add_argument(
-        "studies", nargs="+", metavar="STUDY", help="names or YAML files of studies; all for all of them; or list"
+        "studies",
+        nargs="+",
+        metavar="STUDY",
+        help="names or YAML files of studies, or all; list before them tells what they cost",
     )
     add_study_options(reproduce)
     reproduce.set_defaults(overrides=[])

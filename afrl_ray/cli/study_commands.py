@@ -18,7 +18,8 @@ _OUTPUT = Path("runs") / "studies"
 def reproduce(arguments: argparse.Namespace) -> None:
     """Run studies and say where their reports are, or list what studies cost."""
     _move_overrides(arguments)
-    if arguments.studies == ["list"]:
+    if "list" in arguments.studies:
+        arguments.studies = [name for name in arguments.studies if name != "list"] or ["all"]
         _list(arguments)
         return
     if arguments.scale is None:
@@ -42,12 +43,19 @@ def plans_and_cases(arguments: argparse.Namespace) -> tuple[list["Plan"], list["
         ValueError: two studies have the same name.
     """
     from afrl_ray.studies.expand import expand
-    from afrl_ray.studies.files import study_names
 
-    names = study_names() if arguments.studies == ["all"] else list(dict.fromkeys(arguments.studies))
+    names = _names(arguments)
     _refuse_the_same_name(names, "the folders of their results")
     plans = [_plan(arguments, name, arguments.scale) for name in names]
     return plans, [case for plan in plans for case in expand(plan)]
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    """Each study that is meant, once; `all` stands for the package's."""
+    from afrl_ray.studies.files import study_names
+
+    every = [one for name in arguments.studies for one in (study_names() if name == "all" else [name])]
+    return list(dict.fromkeys(every))
 
 
 def submit(arguments: argparse.Namespace) -> "Submittable":
@@ -117,18 +125,20 @@ def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    """One line for each study and scale, and what each scale costs in all, with what studies share counted once."""
-    from afrl_ray.studies.cost import Cost, hours, works_of
+    """One line for each study and scale that it has, and what each scale costs in all, shared work counted once."""
+    from afrl_ray.studies.cost import Cost, hours, shown, works_of
     from afrl_ray.studies.expand import expand
-    from afrl_ray.studies.files import load_scale, scale_names, short_name, study_names
+    from afrl_ray.studies.files import load_scale, scale_names, short_name
 
     scales = [arguments.scale] if arguments.scale else scale_names()
     rows: list[dict[str, Any]] = []
     works = []
     for scale in scales:
-        plans = [_plan(arguments, name, scale) for name in study_names()]
-        plans = [plan for plan in plans if plan.scale_name in plan.study.scales]
-        for name, group in [*((plan.name, [plan]) for plan in plans), ("all of them", plans)]:
+        plans = [_plan(arguments, name, scale) for name in _names(arguments)]
+        if arguments.scale is None or "all" in arguments.studies:
+            plans = [plan for plan in plans if plan.scale_name in plan.study.scales]
+        together = [("all of them", plans)] if len(plans) > 1 else []
+        for name, group in [*((plan.name, [plan]) for plan in plans), *together]:
             cases = [case for plan in group for case in expand(plan)]
             works.append(works_of(group))
             robots, seeds = dict.fromkeys(case.robot for case in cases), {case.seed for case in cases}
@@ -148,7 +158,7 @@ def _list(arguments: argparse.Namespace) -> None:
         return
     _print_table(rows)
     for robot, speed in speeds.items():
-        updates = ", ".join(f"{name} {rate:,.0f}" for name, rate in speed.updates.items())
+        updates = ", ".join(f"{shown(algorithm)} {rate:,.0f}" for algorithm, rate in speed.updates.items())
         print(
             f"{robot}: {speed.env_steps:,.0f} environment steps/s, {speed.pgd_steps:,.0f} steps of PGD/s; "
             f"updates/s: {updates}",

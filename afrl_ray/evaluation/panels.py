@@ -140,8 +140,10 @@ def _draw_lines(axes: Axes, panel: LinePanel, colours: Mapping[str, object]) -> 
 
 def _draw_heat_map(axes: Axes, panel: HeatMap) -> None:
     image = axes.imshow(panel.values, origin="lower", aspect="auto", cmap="Blues")
-    crowded = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if _is_crowded(panel) else {}
-    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9, **crowded)
+    axes.set_xticks(range(len(panel.x)), panel.x, fontsize=9)
+    if _is_crowded(panel):
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(panel.y)), panel.y, fontsize=9)
     middle = (float(np.nanmin(panel.values)) + float(np.nanmax(panel.values))) / 2
     for (row, column), value in np.ndenumerate(panel.values):

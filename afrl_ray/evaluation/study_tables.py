@@ -30,8 +30,9 @@ def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str]
     """One row per group of the columns `by` and condition, from rows of `evaluate`; `mean` is one more condition.
 
     Columns, besides `by` and condition: mean, se and episodes over all episodes of all runs, as the paper reports;
-    runs, and over the runs' means iqm with the ends iqm_low and iqm_high of its 95 % interval. The `mean` of a group
-    averages each episode over those of `averaged` that the group has; a group with only one of them has none.
+    runs, and over the runs' means iqm with the ends iqm_low and iqm_high of its 95 % interval, for which the runs of
+    each robot are resampled by themselves. The `mean` of a group averages each episode over those of `averaged` that
+    the group has; a group with only one of them has none.
     """
     column = score_column(scores)
     rows = []
@@ -39,9 +40,10 @@ def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str]
         parts = {str(name): part for name, part in group.groupby("condition", sort=False)}
         inside = group[group["condition"].isin(list(averaged))]
         if inside["condition"].nunique() > 1:
-            parts[MEAN] = inside.groupby(["seed", "episode"])[column].mean().reset_index()
+            parts[MEAN] = inside.groupby(["robot", "seed", "episode"])[column].mean().reset_index()
         for condition, part in parts.items():
-            iqm = interquartile_mean([part.groupby("seed")[column].mean()])
+            run_means = part.groupby(["robot", "seed"])[column].mean()
+            iqm = interquartile_mean([task.to_numpy() for _, task in run_means.groupby("robot", sort=False)])
             whole: Estimate = estimate(part[column])
             rows.append(
                 {
@@ -50,7 +52,7 @@ def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str]
                     "mean": whole["mean"],
                     "se": whole["se"],
                     "episodes": whole["n"],
-                    "runs": part["seed"].nunique(),
+                    "runs": len(run_means),
                     "iqm": iqm.value,
                     "iqm_low": iqm.low,
                     "iqm_high": iqm.high,

@@ -69,7 +69,7 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
     board.expect("data", *get_args(StageName))
     event("driver is ready")
     experiment = Experiment(settings)
-    _require_folder(experiment.directory)
+    require_folder(experiment.directory)
     if until != "pretrain":
         preflight(experiment)
     if cluster_address(settings.runtime):
@@ -92,14 +92,15 @@ def run_experiment(settings: ExperimentSettings, until: StageName = "evaluation"
             return _run_stages(experiment, until)
 
 
-def _require_folder(path: Path) -> None:
-    """
+def require_folder(path: Path, written: str = "output=") -> None:
+    """`written` is what people write before it.
+
     Raises:
         ValueError: `path` or what it would lie in is a file.
     """
     existing = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not existing.is_dir():
-        raise ValueError(f"output={path}: {existing} is a file; write output=FOLDER")
+        raise ValueError(f"{written}{path}: {existing} is a file; write {written}FOLDER")
 
 
 def refuse_a_database_of_one_node(settings: ExperimentSettings) -> None:

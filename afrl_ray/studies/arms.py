@@ -10,19 +10,24 @@ from afrl_ray.studies.sheet import Section
 
 
 def arms_section(plan: Plan) -> list[Section]:
-    """Every arm with what it changes in the scale's and the study's settings, and the scale's notes on its presets."""
-    study = plan.study
-    if not isinstance(study, StudySettings):
-        return []
-    lines = [f"- {name}: {_changes(arm, plan.scale)}" for name, arm in study.arms.items()]
-    used = dict.fromkeys(preset for one in (study, *study.arms.values()) for preset in one.presets)
-    notes = [plan.scale.notes[preset] for preset in used if preset in plan.scale.notes]
-    return [Section("What the arms differ in", "\n".join([*lines, *(f"\n{note}" for note in notes)]))]
+    """What every arm changes and what all runs have, against the defaults, with the scale's notes on its presets."""
+    study, scale = plan.study, plan.scale
+    sections = []
+    if isinstance(study, StudySettings):
+        lines = [f"- {name}: {_changes(arm, scale)}" for name, arm in study.arms.items()]
+        used = dict.fromkeys(preset for one in (study, *study.arms.values()) for preset in one.presets)
+        notes = [scale.notes[preset] for preset in used if preset in scale.notes]
+        sections.append(Section("What the arms differ in", "\n".join([*lines, *(f"\n{note}" for note in notes)])))
+    layers = {f"by the scale {plan.scale_name}": scale.settings}
+    layers |= {f"{robot} by the scale": own for robot, own in scale.robot_settings.items()}
+    layers["by the study"] = _merged((*(scale.presets[preset] for preset in study.presets), study.settings))
+    common = [f"- {who}: {_listed(settings)}" for who, settings in layers.items() if settings]
+    return [*sections, Section("What all runs have, beside the defaults", "\n".join(common))] if common else sections
 
 
 def _changes(arm: ArmSettings, scale: ScaleSettings) -> str:
     layers = (*(scale.presets[preset] for preset in arm.presets), arm.settings)
-    parts = [f"{name} = {_shown(value)}" for name, value in _merged(layers).items()]
+    parts = [_listed(_merged(layers))] if any(layers) else []
     if arm.match_mean_q is not None:
         parts.append(f"q_max so that the mean of q is that of {arm.match_mean_q}")
     if not arm.trained:
@@ -32,6 +37,21 @@ def _changes(arm: ArmSettings, scale: ScaleSettings) -> str:
 
 def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.items()}
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """By the dotted name of each single value."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat |= {f"{name}.{inner}": own for inner, own in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name} = {_shown(value)}" for name, value in _flat(settings).items())
 
 
 def _shown(value: Any) -> str:

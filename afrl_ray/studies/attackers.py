@@ -44,7 +44,7 @@ def compare(case: Case, study: AttackersSettings, budget: AttackersBudget, store
 def write_comparison(
     rows: pd.DataFrame, study: AttackersSettings, budget: AttackersBudget, directory: Path
 ) -> list[Section]:
-    """Figure and table of the lowest return that each optimizer had found, and all rows (comparison.csv)."""
+    """Figure and tables of the lowest return that each optimizer had found, and all rows (comparison.csv)."""
     steps = np.linspace(0, budget.step_budget, _POINTS + 1)[1:].tolist()
     panels: list[Panel] = []
     tables = []
@@ -62,7 +62,10 @@ def write_comparison(
         save_figure(figure, directory / f"attackers.{suffix}")
     with replacing(directory / "comparison.csv") as temporary:
         rows.drop(columns="delta").to_csv(temporary, index=False)
-    table = _table(pd.concat(tables, ignore_index=True))
+    cells = pd.concat(tables, ignore_index=True)
+    with replacing(directory / "table.csv") as temporary:
+        cells.to_csv(temporary, index=False)
+    table = _table(cells)
     title = (
         f"Lowest return found within {budget.step_budget:,} environment steps, mean ± standard error over searches; "
         "all steps until the search's end, its last generation and choice included, and all candidates it tried"

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
+from afrl_ray.config.algorithm import OffPolicySettings
+from afrl_ray.config.names import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.envs.robots import find_robot
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
@@ -13,6 +15,17 @@ from afrl_ray.studies.expand import Case, Plan, expand
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""
+
+_COSTLY = (
+    "hidden_sizes",
+    "batch_size",
+    "critic_layer_norm",
+    "mixed_precision",
+    "policy_delay",
+    "normalize_actor_loss",
+    "num_actions",
+)
+"""What an algorithm's speed depends on, beside a policy average."""
 
 _MOST_JOINTS = 8
 """Of any robot, the ant's: for how many choices of dead joints there can be."""
@@ -24,8 +37,8 @@ class Speed:
 
     env_steps: float
     """Environment steps per second of a policy acting in a batch of environments."""
-    updates: Mapping[str, float]
-    """Updates per second of each algorithm, by its `type`."""
+    updates: Mapping[OffPolicySettings, float]
+    """Updates per second of each algorithm, as `paced` has it."""
     pgd_steps: float
     """Steps of PGD per second, each for a batch of environments."""
 
@@ -38,7 +51,8 @@ class Work:
     env_steps: int
     """Whose updates are counted apart."""
     updates: int = 0
-    algorithm: str = ""
+    algorithm: OffPolicySettings | None = None
+    """Of the updates, as `paced` has it."""
     pgd_steps: int = 0
     """Steps of PGD, each for as many environments as are stepped together."""
     is_run: bool = False
@@ -77,13 +91,30 @@ def works_of(plans: Sequence[Plan]) -> list[Work]:
     return list(works.values())
 
 
+def paced(algorithm: OffPolicySettings) -> OffPolicySettings:
+    """Equal for algorithms that are as fast: what has no influence on that is as the defaults have it."""
+    costly = {name: getattr(algorithm, name) for name in _COSTLY if hasattr(algorithm, name)}
+    if getattr(algorithm, "policy_average_decay", 0.0):
+        costly["policy_average_decay"] = 0.5
+    return type(algorithm)(**costly)
+
+
+def shown(algorithm: OffPolicySettings) -> str:
+    """For people: its type, and what it has beside the defaults."""
+    parts = []
+    for name, value in differences(algorithm).items():
+        is_switch = isinstance(value, bool) or name == "policy_average_decay"
+        parts.append(name if is_switch else f"{name} {value}")
+    return member_type(type(algorithm)) + (f" ({', '.join(parts)})" if parts else "")
+
+
 def hours(works: Sequence[Work], speeds: Mapping[str, Speed], cores: int) -> float:
     """With all `cores` at work, a training on each; `speeds` is by robot."""
     seconds = 0.0
     for work in works:
         speed = speeds[work.robot]
         seconds += work.env_steps / speed.env_steps
-        seconds += work.updates / speed.updates[work.algorithm] if work.updates else 0.0
+        seconds += work.updates / speed.updates[work.algorithm] if work.algorithm else 0.0
         seconds += work.pgd_steps / speed.pgd_steps
     return seconds / cores / 3600
 
@@ -106,7 +137,7 @@ def _pretraining(case: Case) -> Iterator[tuple[object, Work]]:
     offline = settings.pretrain
     episodes = -(-offline.updates // offline.evaluation_interval) * offline.evaluation_episodes
     steps = episodes * settings.environment.max_episode_steps
-    yield data + dump(include={"pretrain"}), Work(case.robot, steps, offline.updates, offline.algorithm.type)
+    yield data + dump(include={"pretrain"}), Work(case.robot, steps, offline.updates, paced(offline.algorithm))
 
 
 def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
@@ -134,7 +165,7 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
             pgd_steps = chosen + evaluations * _pgd_steps(settings, finetune.validation_episodes)
         yield (
             policy,
-            Work(case.robot, case.steps + validation, case.steps, finetune.algorithm.type, pgd_steps, is_run=True),
+            Work(case.robot, case.steps + validation, case.steps, paced(finetune.algorithm), pgd_steps, is_run=True),
         )
     policies = 2 if case.trained else 1  # the one at the end, and the one chosen by validation
     for step, condition in itertools.product(reads, settings.evaluation.conditions):

@@ -18,7 +18,7 @@ from afrl_ray.config.study import (
     StudySettings,
 )
 from afrl_ray.envs import robots
-from afrl_ray.envs.robots import find_robot, resolve_environment
+from afrl_ray.envs.robots import did_you_mean, find_robot, resolve_environment
 from afrl_ray.studies.overrides import check_settings, without_idle_parts
 
 PRETRAINED = "pretrained"
@@ -116,7 +116,8 @@ def robot_label(name: str) -> str:
     """
     robot = find_robot(name)
     if robot is None:
-        raise ConfigError(f"{name} is no robot; write one of {', '.join(known.name for known in robots.ROBOTS)}")
+        known = ", ".join(known.name for known in robots.ROBOTS)
+        raise ConfigError(f"{name} is no robot; write one of {known}{did_you_mean(name)}")
     return name if name in robot.environment_ids[1:] else robot.name
 
 

@@ -34,7 +34,7 @@ _DECIDED_IN_ATTACKERS = {
     "attack.step_budget": "write step_budget in the scales of a study file of your own",
     "attack.generations": "searches end with step_budget; write that in the scales of a study file of your own",
 }
-_OF_ALL_RUNS = ("runtime", "tracking")
+OF_ALL_RUNS = ("runtime", "tracking")
 """Sections that all trials of a study share, since they run and are logged together."""
 
 
@@ -61,7 +61,7 @@ def check_settings(
     assert isinstance(budget, StudyBudget)
     for place, settings in _of_some_runs(name, study, budget):
         for setting in settings:
-            if any(overlap(setting, section) for section in _OF_ALL_RUNS):
+            if any(overlap(setting, section) for section in OF_ALL_RUNS):
                 raise ConfigError(f"{place} {setting} is the same for all runs; write it after the command's studies")
     for override in overrides:
         for what, setting in _told_apart_by(study, budget, scale):

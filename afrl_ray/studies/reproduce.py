@@ -3,23 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.alone import alone_in
-from afrl_ray.pipeline.artifacts import command_line, git_commit, package_versions, write_json
 from afrl_ray.pipeline.cluster import cluster_address, connect
 from afrl_ray.pipeline.experiment import STAGES, pinned
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
-from afrl_ray.pipeline.run import refuse_a_database_of_one_node
+from afrl_ray.pipeline.run import refuse_a_database_of_one_node, require_folder
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
-from afrl_ray.studies.arms import arms_section
 from afrl_ray.studies.attackers import compare, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
 from afrl_ray.studies.expand import Case, Plan, expand, robot_label
@@ -27,13 +22,11 @@ from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.look_ahead import look_ahead
 from afrl_ray.studies.measure import measure_all
+from afrl_ray.studies.report import REPORT, set_aside, write_report
 from afrl_ray.studies.results import write_results
-from afrl_ray.studies.sheet import Section
 from afrl_ray.studies.train import NamedRun, train
 from afrl_ray.telemetry import bind, configure_logs, job_of
 from afrl_ray.telemetry.board import board
-
-REPORT = "report.md"
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class Reproduced:
     @property
     def location(self) -> str:
         """The folder or URI of its results."""
-        return f"{self.plan.location}/{self.directory.relative_to(self.plan.output).as_posix()}"
+        return _location(self.plan)
 
 
 def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
@@ -60,8 +53,8 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
 
     Raises:
         ConfigError: an arm's settings do not fit.
-        FileNotFoundError, ValueError: there are no data to learn from, no such optimizer or fault, or a cluster's nodes
-            do not all see the folder.
+        FileNotFoundError, ValueError: there are no data to learn from, no such optimizer or fault, the output folder
+            is a file, or a cluster's nodes do not all see it.
         TrialsFailedError: the others are kept.
         BlockingIOError: another process is at work in the output folder.
     """
@@ -69,6 +62,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     every = [case for found in cases.values() for case in found]
     trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in cases[plan.name]]
     output = plans[0].output
+    require_folder(output, "--output ")
     store = stage_store(output)
     runtime = every[0].settings.runtime
     configure_logs(runtime.log_format)
@@ -108,6 +102,15 @@ def results_directory(plan: Plan) -> Path:
     return plan.output / short_name(plan.scale_name) / name
 
 
+def _location(plan: Plan) -> str:
+    return f"{plan.location}/{results_directory(plan).relative_to(plan.output).as_posix()}"
+
+
+def _mirror(plan: Plan) -> Mirror | None:
+    """Of the study's results."""
+    return Mirror(_location(plan)) if plan.uri is not None else None
+
+
 def _named(case: Case, store: Path) -> NamedRun:
     return NamedRun(run_of(case, store), f"{case.robot} {case.seed} {case.arm}", case.varied)
 
@@ -115,6 +118,7 @@ def _named(case: Case, store: Path) -> NamedRun:
 def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     """Measure what is left to measure, and write the results."""
     directory = results_directory(plan)
+    set_aside(directory, plan, cases, _mirror(plan))
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
             subjects = (subject for case in cases for _, _, subject in subjects_of(case, store))
@@ -125,54 +129,9 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
             sections = write_comparison(rows, study, budget, directory)
         case other:
             raise TypeError(f"not a study: {other!r}")
-    _write_report(plan, cases, store, sections, directory)
+    write_report(plan, cases, store, sections, directory)
+    if (mirror := _mirror(plan)) is not None:
+        mirror.publish(directory, "results")
     done = Reproduced(plan, directory)
-    if plan.uri is not None:
-        Mirror(done.location).publish(directory, "results")
     say(f"{plan.name}: {done.location}/{REPORT}")
     return done
-
-
-def _write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:
-    """report.md, which shows all results, and study.json, which says what they came from."""
-    seeds, robots = sorted({case.seed for case in cases}), list(dict.fromkeys(case.robot for case in cases))
-    facts: dict[str, Any] = {
-        "study": plan.name,
-        "scale": plan.scale_name,
-        "command": command_line(),
-        "commit": git_commit(),
-        "robots": robots,
-        "seeds": seeds,
-        **_budget(plan),
-        "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
-        "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
-        "settings changed on the command line": without_passwords(dict(plan.overrides)),
-    }
-    lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
-    lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, None)]
-    for section in (*arms_section(plan), *sections):
-        lines += ["", f"## {section.title}", "", section.text.rstrip()]
-    with replacing(directory / REPORT) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    runs = [run_of(case, store) for case in cases if case.trained]
-    write_json(
-        directory / "study.json",
-        {
-            **facts,
-            "versions": package_versions(),
-            "plan": plan.study.model_dump(mode="json"),
-            "runs": {run.stage.directory.name: run.settings.model_dump(mode="json") for run in runs},
-        },
-    )
-
-
-def _budget(plan: Plan) -> dict[str, int]:
-    if isinstance(plan.budget, StudyBudget):
-        return {"environment steps of each fine-tuning": plan.budget.steps}
-    return {"environment steps of each search": plan.budget.step_budget, "searches": plan.budget.searches}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_shown(item) for item in value)
-    return f"{value:,}" if isinstance(value, int) else str(value)

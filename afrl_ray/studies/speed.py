@@ -11,7 +11,7 @@ from afrl_ray.algorithms import CONFIGS
 from afrl_ray.algorithms.precision import matrix_product_precision
 from afrl_ray.algorithms.update_rule import Batch
 from afrl_ray.config import EnvironmentSettings
-from afrl_ray.config.names import member_type
+from afrl_ray.config.algorithm import OffPolicySettings
 from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer, Policy, limit_threads
 from afrl_ray.perturbations import projected_gradient_deltas
@@ -21,17 +21,16 @@ from afrl_ray.studies.cost import Speed, Work
 
 _SECONDS = 1.5
 """Of processor time for each measurement, after a first call that is not counted."""
-_CONFIGS = {member_type(settings): config for settings, config in CONFIGS.items()}
 
 
 def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
-    """By robot: one process with one thread, networks and batches as the defaults have them."""
+    """By robot: one process with one thread, each algorithm as the works have it."""
     limit_threads()
     quiet_ray()
-    wanted: dict[str, dict[str, None]] = {}
+    wanted: dict[str, dict[OffPolicySettings, None]] = {}
     for work in works:
         wanted.setdefault(work.robot, {})
-        if work.algorithm:
+        if work.algorithm is not None:
             wanted[work.robot][work.algorithm] = None
     return {
         robot: Speed(
@@ -50,9 +49,9 @@ def _env_steps(robot: str) -> float:
     return _rate(lambda: int(run_episodes(policy, environment, np.arange(32), deltas).lengths.sum()))
 
 
-def _updates(robot: str, algorithm: str) -> float:
+def _updates(robot: str, algorithm: OffPolicySettings) -> float:
     """Updates per second on one random batch, again and again."""
-    config = _CONFIGS[algorithm]()
+    config = CONFIGS[type(algorithm)]().training(settings=algorithm)
     observations, actions = _spaces(robot)
     spec = config.get_default_rl_module_spec()
     module = spec.module_class(observation_space=observations, action_space=actions, model_config=spec.model_config)

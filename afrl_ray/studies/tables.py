@@ -1,5 +1,7 @@
 """The tables of studies: scores of arms under conditions, and how fast they converged."""
 
+from collections.abc import Hashable, Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from afrl_ray.config import study as kinds
 from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.evaluation.convergence import final_score, steps_to_converge
 from afrl_ray.evaluation.run_statistics import Interval
+from afrl_ray.evaluation.statistics import score_column
 from afrl_ray.evaluation.study_tables import (
     improvement_cells,
     laid_out,
@@ -20,31 +23,41 @@ from afrl_ray.studies.sheet import Section, Sheet
 
 MATCHED_WITHIN = 0.01
 """How far from the other arm's mean q one may be that was matched to it."""
+_CHOSEN = {"final": "Policies at the end of their training", "best": "Policies chosen by validation"}
+_RUNS_TO_TRIM = 4
+"""With fewer there is nothing beyond the middle half."""
+_FEW_RUNS = (
+    "\nFewer than four runs: the interquartile mean is their mean, and a bootstrap of so few shows little more than "
+    "their range.\n"
+)
 
 
 def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
-    """Of final policies, as the paper, and of those that validation chose."""
-    sections, tables = [], []
-    averaged = sheet.study.condition_names
-    cells = score_cells(sheet.findings.scores, ["policy", "robot", "arm", "step"], averaged)
+    """Of final policies, as the paper, and of those that validation chose; of several robots also over all of them."""
+    scores, keys = sheet.findings.scores, ["policy", "robot", "arm", "step"]
+    cells = score_cells(scores, keys, sheet.study.condition_names)
     sheet.write_table("table", cells)
-    chosen = {"final": "Policies at the end of their training", "best": "Policies chosen by validation"}
-    for kind, title in chosen.items():
-        part = cells[cells["policy"] == kind]
-        keys = [name for name in ("robot", "arm", "step") if name == "arm" or part[name].nunique() > 1]
-        keys = [name for name in keys if name != "step" or sheet.budget.read_at]
-        part = part.assign(step=part["step"].map(lambda step: f"{step:,}" if step else "–"))
+    sections: list[Section] = []
+    tables: list[str] = []
+
+    def add(title: str, cells: pd.DataFrame, rows: Sequence[str], text: Mapping[int, str], note: str = "") -> None:
+        table = laid_out(cells, rows, text)
+        tables.append(latex(table, f"{sheet.study.title}. {title}.", len(rows)))
+        sections.append(Section(title, markdown(table, len(rows)) + note))
+
+    few = "" if cells["runs"].min() >= _RUNS_TO_TRIM else _FEW_RUNS
+    pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
+    comparable = score_column(scores) != "return" and scores["robot"].nunique() > 1
+    for kind, title in _CHOSEN.items():
+        part = _with_steps(cells[cells["policy"] == kind])
+        rows = [name for name in ("robot", "arm", "step") if name == "arm" or part[name].nunique() > 1]
+        rows = [name for name in rows if name != "step" or sheet.budget.read_at]
         errors = {label: with_error(cell["mean"], cell["se"]) for label, cell in part.iterrows()}
-        means = {
-            label: with_interval(Interval(cell["iqm"], cell["iqm_low"], cell["iqm_high"]))
-            for label, cell in part.iterrows()
-        }
-        table = laid_out(part, keys, errors)
-        tables.append(latex(table, f"{sheet.study.title}. {title}, mean ± standard error.", len(keys)))
-        sections.append(Section(f"{title}: mean ± standard error over all episodes", markdown(table, len(keys))))
-        text = markdown(laid_out(part, keys, means), len(keys))
-        sections.append(Section(f"{title}: interquartile mean over runs, 95 % interval", text))
-    sheet.write_text("table.tex", "\n".join(tables))
+        add(f"{title}: mean ± standard error over all episodes", part, rows, errors)
+        add(f"{title}: interquartile mean over runs, 95 % interval", part, rows, _iqms(part), few)
+        if comparable:
+            part, rows = _with_steps(pooled[pooled["policy"] == kind]), [name for name in rows if name != "robot"]
+            add(f"{title}: interquartile mean over the runs of all robots, 95 % interval", part, rows, _iqms(part))
     if result.baseline is not None:
         improvement = improvement_cells(sheet.final, "arm", result.baseline)
         sheet.write_table("improvement", improvement)
@@ -53,9 +66,21 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
             for label, cell in improvement.iterrows()
         }
         title = f"Probability that a run scores more than one of {result.baseline}, 95 % interval"
-        sections.append(Section(title, markdown(laid_out(improvement, ["arm"], text_of))))
+        add(title, improvement, ["arm"], text_of, few)
+    sheet.write_text("table.tex", "\n".join(tables))
     sheet.write_text("table.md", "\n".join(f"{section.title}\n\n{section.text}" for section in sections))
     return sections
+
+
+def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells.assign(step=cells["step"].map(lambda step: f"{step:,}" if step else "–"))
+
+
+def _iqms(cells: pd.DataFrame) -> dict[Hashable, str]:
+    return {
+        label: with_interval(Interval(cell["iqm"], cell["iqm_low"], cell["iqm_high"]))
+        for label, cell in cells.iterrows()
+    }
 
 
 def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Section]:
@@ -132,6 +157,7 @@ def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
             "\nA missed run had another share of perturbed episodes than the run that it is compared with: "
             "with q_max = 1 a linear q has a mean of hardly more than 0.5.\n"
         )
+    sheet.write_text("mean_q.tex", latex(table, f"{sheet.study.title}. {title}.", table.shape[1] - 4))
     sheet.write_text("mean_q.md", text)
     return [Section(title, text)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from afrl_ray.cli import main
-from afrl_ray.studies.cost import Speed
+from afrl_ray.studies.cost import Speed, Work
 
 
 @pytest.fixture
@@ -59,6 +59,9 @@ def test_below_a_uri(plans: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_all_studies(plans: list[Any]) -> None:
     assert main(["reproduce", "all", "--scale", "smoke"]) == 0
     assert [plan.name for plan in plans][:4] == ["table1", "table2", "table3", "table4"]
+    every = len(plans)
+    assert main(["reproduce", "table1", "all", "--scale", "smoke"]) == 0
+    assert len(plans) == 2 * every
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,8 @@ def test_all_studies(plans: list[Any]) -> None:
         ("table1 --scale huge", "there is no scale 'huge'"),
         ("table1 --scale smoke --seeds 0", "--seeds is 0; write 1 or more"),
         ("table1 --scale smoke --robot horse", "horse is no robot; write one of hopper"),
+        ("table1 --scale smoke --robot hoper", "walker2d, ant; did you mean hopper?"),
+        ("list mine.yaml", "mine.yaml"),
         ("table1 --scale smoke finetune.stepz=1", "finetune.stepz is not a setting; did you mean finetune.steps?"),
         ("seed=1 --scale smoke", "name a study, or list"),
         ("table1 --scale smoke seed=1", "override seed would change nothing in study table1; each run has its own; "),
@@ -99,12 +104,15 @@ def test_studies_whose_results_would_share_a_folder_are_refused(
 
 
 def test_the_list_tells_what_each_study_costs(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     module = ModuleType("afrl_ray.studies.speed")
-    updates = dict.fromkeys(("td3", "td3_bc", "sac", "iql"), 100.0)
-    speeds = {"hopper": Speed(env_steps=10_000.0, updates=updates, pgd_steps=1000.0)}
-    module.measure_speeds = lambda _works: speeds  # type: ignore[attr-defined]
+
+    def measure(works: list[Work]) -> dict[str, Speed]:
+        updates = {work.algorithm: 100.0 for work in works if work.algorithm is not None}
+        return {work.robot: Speed(env_steps=10_000.0, updates=updates, pgd_steps=1000.0) for work in works}
+
+    module.measure_speeds = measure  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert main(["reproduce", "list", "--scale", "smoke", "--json"]) == 0
     rows = {row["study"]: row for row in json.loads(capsys.readouterr().out)}
@@ -119,5 +127,17 @@ def test_the_list_tells_what_each_study_costs(
     printed = capsys.readouterr()
     assert printed.out.splitlines()[0].split()[:4] == ["scale", "study", "robots", "seeds"]
     assert any(line.startswith("smoke  fig5") for line in printed.out.splitlines())
-    assert "hopper: 10,000 environment steps/s, 1,000 steps of PGD/s; updates/s: td3 100" in printed.err
+    assert "hopper: 10,000 environment steps/s, 1,000 steps of PGD/s; updates/s: " in printed.err
+    assert "td3 (hidden_sizes [16, 16], batch_size 32) 100" in printed.err
     assert "measured just now" in printed.err
+
+    capsys.readouterr()
+    study = tmp_path / "mine.yaml"
+    study.write_text("title: Mine\narms: {a: {}}\nresults: [{type: curves}]\nscales: {smoke: {steps: 200}}\n")
+    assert main(["reproduce", "list", "table1", str(study), "--json"]) == 0
+    listed = [(row["scale"], row["study"]) for row in json.loads(capsys.readouterr().out)]
+    assert ("smoke", str(study)) in listed
+    assert ("small", "table1") in listed
+    assert ("small", str(study)) not in listed
+    assert main(["reproduce", "list", str(study), "--scale", "small"]) == 2
+    assert f"study {study} has no scale small; write one of smoke" in capsys.readouterr().err

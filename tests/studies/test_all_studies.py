@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from afrl_ray.cli import main
-from afrl_ray.config.study import StudySettings
+from afrl_ray.config.study import AnyStudy, StudySettings
 from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.datasets import generated
 from afrl_ray.networks import load_policy_file
@@ -70,6 +70,9 @@ def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
         assert (directory / figure).read_bytes().startswith(b"\x89PNG")
         assert (directory / figure).with_suffix(".svg").stat().st_size > 0
     study = load_study(name)
+    for table in _tables_of(study):
+        for suffix in ("md", "csv", "tex"):
+            assert (directory / f"{table}.{suffix}").stat().st_size > 0
     if not isinstance(study, StudySettings):
         assert set(pd.read_csv(directory / "comparison.csv")["optimizer"]) == set(study.optimizers)
         return
@@ -81,6 +84,13 @@ def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
         measured = scores[(scores["arm"] == case.arm) & (scores["policy"] == "final")]
         assert set(measured["step"]) == (set(case.reads) if case.trained else {0})
     assert not scores.duplicated(["arm", "policy", "step", "condition", "seed", "episode"]).any()
+
+
+def _tables_of(study: AnyStudy) -> list[str]:
+    if not isinstance(study, StudySettings):
+        return ["table"]
+    files = {"scores": "table", "convergence": "convergence", "mean_q": "mean_q"}
+    return [files[result.type] for result in study.results if result.type in files]
 
 
 def test_studies_share_all_that_they_can(output: Path) -> None:
@@ -157,7 +167,9 @@ def test_robots_without_an_expert_are_refused_in_one_line(
 ) -> None:
     monkeypatch.setattr(generated, "resources", SimpleNamespace(files=lambda _: tmp_path))
     assert main(["reproduce", "fig5", "--scale", "smoke", "--robot", "ant", "--output", str(tmp_path / "o")]) == 2
-    assert capsys.readouterr().err.startswith("error: no expert is bundled for ant; run `afrl train-expert ant`")
+    error = capsys.readouterr().err
+    assert error.startswith("error: study fig5, arm fixed, ant: no expert is bundled for ant; run `afrl train-expert")
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.cluster

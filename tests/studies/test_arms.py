@@ -40,24 +40,32 @@ def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: Ma
             "linear": {"settings": {"curriculum": {"type": "linear"}}, "match_mean_q": "plain"},
         }
     }
-    (section,) = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}))
-    assert section.text.splitlines() == [
+    differ, common = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}))
+    assert differ.text.splitlines() == [
         "- offline: not fine-tuned",
         "- plain: nothing",
         "- wide: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.7",
-        "- linear: curriculum = {type: linear}; q_max so that the mean of q is that of plain",
+        "- linear: curriculum.type = linear; q_max so that the mean of q is that of plain",
         "",
         "Wide is ours.",
     ]
-    (section,) = arms_section(make_plan({"arms": {"plain": {}}}, {"notes": {"wide": "Wide is ours."}}))
-    assert section.text == "- plain: nothing"
+    assert common.text.splitlines() == [
+        "- by the scale tiny: finetune.evaluation_interval = 100; finetune.checkpoint_interval = 100; "
+        "data.transitions = 500",
+        "- ant by the scale: finetune.offline_ratio = 0.25",
+    ]
+    study = {"arms": {"plain": {}}, "presets": ["wide"], "settings": {"finetune.offline_ratio": 0.9}}
+    differ, common = arms_section(make_plan(study))
+    assert differ.text == "- plain: nothing"
+    by_study = "- by the study: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.9"
+    assert common.text.splitlines()[-1] == by_study
 
 
 def test_the_small_scale_notes_how_scratch_still_differs(tmp_path: Path) -> None:
     plan = Plan("table1", load_study("table1"), "small", load_scale("small"), tmp_path)
-    (section,) = arms_section(plan)
-    assert "the actor learns with 3e-4" in section.text
-    assert arms_section(Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path)) == []
+    assert "the actor learns with 3e-4" in arms_section(plan)[0].text
+    (common,) = arms_section(Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path))
+    assert "pretrain.updates = 40000" in common.text
 
 
 def test_a_note_is_about_a_preset() -> None:

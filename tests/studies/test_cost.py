@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from afrl_ray.config import IQLSettings, TD3BCSettings, TD3Settings
 from afrl_ray.config.study import AttackersSettings
-from afrl_ray.studies.cost import Cost, Speed, hours, works_of
+from afrl_ray.studies.cost import Cost, Speed, hours, paced, shown, works_of
 from afrl_ray.studies.expand import Plan
 
 MakePlan = Callable[..., Plan]
@@ -69,7 +70,7 @@ def test_a_longer_training_contains_a_shorter_one(make_plan: MakePlan) -> None:
 
 def test_hours_are_those_of_all_cores_together(make_plan: MakePlan) -> None:
     works = works_of([make_plan(scale={"settings": SETTINGS}, seeds=1)])
-    speeds = {"hopper": Speed(env_steps=100.0, updates={"td3_bc": 10.0, "td3": 5.0}, pgd_steps=1.0)}
+    speeds = {"hopper": Speed(env_steps=100.0, updates={TD3BCSettings(): 10.0, TD3Settings(): 5.0}, pgd_steps=1.0)}
     env_steps = FOUNDATION + OFFLINE_TEST + TUNED + 400
     assert hours(works, speeds, cores=2) == pytest.approx((env_steps / 100 + 1000 / 10 + 400 / 5) / 2 / 3600)
 
@@ -92,7 +93,7 @@ def test_steps_of_pgd_are_counted_in_batches(make_plan: MakePlan) -> None:
     assert [work.pgd_steps for work in works if work.is_run] == [4 * (134 + 5 * 10)]
     # two policies under two conditions, all episodes together
     assert sum(work.pgd_steps for work in works if not work.is_run) == 4 * 2 * 2 * 10
-    speeds = {"hopper": Speed(1e9, {"td3_bc": 1e9, "td3": 1e9}, pgd_steps=2.0)}
+    speeds = {"hopper": Speed(1e9, {TD3BCSettings(): 1e9, TD3Settings(): 1e9}, pgd_steps=2.0)}
     assert hours(works, speeds, cores=1) == pytest.approx(4 * (134 + 50 + 40) / 2 / 3600, rel=1e-3)
 
 
@@ -129,3 +130,12 @@ def test_attackers_need_a_pretrained_policy_and_their_budgets(make_plan: MakePla
     raced = replace(plan, scale=make_plan(scale={"settings": racing}).scale)
     assert cost_of(raced).other_steps == 500 + 200 + 3 * search + 3 * (25 * 40 + 25 * 5 * 10)
     assert cost_of(replace(plan, seeds=2)).offline_updates == 2000
+
+
+def test_algorithms_that_are_as_fast_are_one() -> None:
+    assert paced(TD3Settings(actor_learning_rate=1e-4, bc_alpha=2.5)) == TD3Settings()
+    assert paced(IQLSettings(expectile=0.9, batch_size=64)) == IQLSettings(batch_size=64)
+    slower = paced(TD3Settings(critic_layer_norm=True, policy_average_decay=0.9998))
+    assert shown(slower) == "td3 (critic_layer_norm, policy_average_decay)"
+    assert shown(paced(TD3Settings())) == "td3"
+    assert shown(TD3Settings(batch_size=64)) == "td3 (batch_size 64)"

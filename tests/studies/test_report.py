@@ -1,0 +1,62 @@
+"""What a report says that its results came from, and what becomes of earlier results in its folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afrl_ray.studies.collect import foundation_of
+from afrl_ray.studies.expand import Plan, expand
+from afrl_ray.studies.report import set_aside, write_report
+from afrl_ray.studies.sheet import Section
+
+MakePlan = Callable[..., Plan]
+
+
+def report(plan: Plan, folder: Path) -> Path:
+    set_aside(folder, plan, expand(plan))
+    write_report(plan, expand(plan), plan.output / "stages", [Section("Scores", "| a |\n")], folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("study", "options", "kept"),
+    [
+        ({}, {}, True),
+        ({}, {"seeds": 3}, True),
+        ({}, {"overrides": {"runtime.trials_at_once": 1}}, True),
+        ({}, {"seeds": 1}, False),
+        ({}, {"robots": ("ant",)}, False),
+        ({}, {"overrides": {"finetune.num_envs": 2}}, False),
+        ({"arms": {"tuned": {}}}, {}, False),
+        ({"settings": {"finetune.num_envs": 2}}, {}, False),
+    ],
+)
+def test_results_are_replaced_only_by_the_same_with_as_many_seeds(
+    study: dict[str, Any], options: dict[str, Any], kept: bool, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = report(make_plan(), tmp_path / "mine")
+    (folder / "old.png").touch()
+    report(make_plan(study, **options), folder)
+    assert (folder / "old.png").exists() == kept
+    asides = list(tmp_path.glob("mine.replaced-*"))
+    assert [(aside / "old.png").exists() for aside in asides] == ([] if kept else [True])
+
+
+def test_the_commits_of_the_work_are_those_of_its_stages(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan()
+    foundation = foundation_of(expand(plan)[0], plan.output / "stages")
+    for stage in (foundation.pretrain, foundation.attack):
+        stage.begin()
+        stage.finish({}, 0)
+    manifest = foundation.attack.directory / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "commit": "earlier"}))
+    facts = json.loads((report(plan, tmp_path / "mine") / "study.json").read_text())
+    now = facts["commit"]
+    assert facts["commits of the work"] == sorted(["earlier", *([now] if now else [])])
+    text = (tmp_path / "mine" / "report.md").read_text()
+    assert "commits of the work:" in text
+    assert "- plan:" not in text
+    assert "## Scores\n\n| a |\n" in text
