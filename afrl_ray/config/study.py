@@ -34,6 +34,12 @@ class ScoreTable(Settings):
     """Arm that the others are compared with by the probability of improvement."""
 
 
+class AgainstData(Settings):
+    """Scores without faults against the average episode of the data."""
+
+    type: Literal["against_data"] = "against_data"
+
+
 class LearningCurves(Settings):
     """Validation scores during the training, a panel for each condition."""
 
@@ -85,7 +91,7 @@ class Matrix(Settings):
 
 
 ResultSettings = Annotated[
-    ScoreTable | LearningCurves | QCurves | MeanQTable | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
+    ScoreTable | AgainstData | LearningCurves | QCurves | MeanQTable | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
     Field(discriminator="type"),
 ]
 

@@ -25,8 +25,8 @@ class Findings:
     """Everything that tables and figures are made of."""
 
     scores: pd.DataFrame
-    """Rows of `evaluate`: policy is `final` or `best`, and there are arm, robot, step (0 for a pretrained policy) and a
-    column for each setting of the grid."""
+    """Rows of `evaluate`: policy is `final` or `best`, and there are arm, robot, step (0 for a pretrained policy), data
+    (the average score of an episode of the data) and a column for each setting of the grid."""
     curves: pd.DataFrame
     """Validation scores and q of every evaluation: arm, robot, seed, env_steps, q, normal, random, adversarial, mean,
     q_max (NaN where q is not linear), match (the arm whose mean q it was given, or nothing) and a column for each
@@ -74,9 +74,10 @@ def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Finding
     scores, curves = [], []
     for case in cases:
         labels = {"arm": case.arm, "robot": case.robot, **case.varied}
+        data_score = _data_score(foundation_of(case, store))
         for step, kind, subject in subjects_of(case, store):
             rows = scores_of(subject, study.conditions)
-            scores.append(rows.assign(policy=kind, step=step, **labels))
+            scores.append(rows.assign(policy=kind, step=step, data=data_score, **labels))
         if case.trained:
             run = run_of(case, store)
             q_max = getattr(run.settings.curriculum, "q_max", math.nan)
@@ -85,3 +86,10 @@ def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Finding
     return Findings(
         pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
     )
+
+
+def _data_score(foundation: Foundation) -> float:
+    """Of an average episode of the data, in the units of scores; NaN where the data do not say."""
+    outputs = (foundation.data.finished() or {}).get("outputs", {})
+    known = [outputs[name] for name in ("mean_score", "mean_return") if outputs.get(name) is not None]
+    return float(known[0]) if known else math.nan

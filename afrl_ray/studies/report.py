@@ -103,7 +103,8 @@ def _commits(cases: Sequence[Case], store: Path) -> list[str]:
 
 def _budget(plan: Plan) -> dict[str, int]:
     if isinstance(plan.budget, StudyBudget):
-        return {"environment steps of each fine-tuning": plan.budget.steps}
+        is_trained = any(arm.trained for arm in getattr(plan.study, "arms", {}).values())
+        return {"environment steps of each fine-tuning": plan.budget.steps} if is_trained else {}
     assert isinstance(plan.budget, AttackersBudget)
     return {
         "environment steps of each search": plan.budget.step_budget,

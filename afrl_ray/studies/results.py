@@ -9,10 +9,11 @@ from afrl_ray.evaluation.files import replacing
 from afrl_ray.studies.collect import Findings
 from afrl_ray.studies.figures import learning_curves, matrix, q_curves, score_grid, scores_against
 from afrl_ray.studies.sheet import Section, Sheet
-from afrl_ray.studies.tables import convergence_table, mean_q_table, score_table
+from afrl_ray.studies.tables import against_data_table, convergence_table, mean_q_table, score_table
 
 _WRITERS: dict[type, Callable[[Sheet, Any], list[Section]]] = {
     kinds.ScoreTable: score_table,
+    kinds.AgainstData: against_data_table,
     kinds.LearningCurves: learning_curves,
     kinds.QCurves: q_curves,
     kinds.MeanQTable: mean_q_table,

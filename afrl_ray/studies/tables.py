@@ -83,6 +83,29 @@ def _iqms(cells: pd.DataFrame) -> dict[Hashable, str]:
     }
 
 
+def against_data_table(sheet: Sheet, _result: kinds.AgainstData) -> list[Section]:
+    """Of final policies, run by run, since the data are another run's too."""
+    scores = sheet.final[sheet.final["condition"] == "normal"]
+    runs = scores.groupby(["robot", "arm", "seed"], sort=False).agg(score=("score", "mean"), data=("data", "first"))
+    cells = runs.reset_index().assign(difference=lambda run: run["score"] - run["data"])
+    sheet.write_table("against_data", cells)
+    lines = [
+        {"robot": robot, "arm": arm}
+        | {"data": f"{part['data'].mean():.1f}", "score": f"{part['score'].mean():.1f}"}
+        | {"difference": f"{part['difference'].mean():+.1f}"}
+        | {"of each run": ", ".join(f"{value:+.1f}" for value in part["difference"])}
+        for (robot, arm), part in cells.groupby(["robot", "arm"], sort=False)
+    ]
+    table = pd.DataFrame(lines)
+    if cells["robot"].nunique() == 1:
+        table = table.drop(columns="robot")
+    left = table.shape[1] - 4
+    title = "Without faults, against the average episode of the data that the policy learned from"
+    sheet.write_text("against_data.tex", latex(table, f"{sheet.study.title}. {title}.", left))
+    sheet.write_text("against_data.md", markdown(table, left))
+    return [Section(title, markdown(table, left))]
+
+
 def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Section]:
     rows = []
     for (robot, seed), runs in sheet.findings.curves.groupby(["robot", "seed"], sort=False):

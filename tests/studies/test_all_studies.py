@@ -89,7 +89,7 @@ def test_every_study_ends_with_its_report(name: str, output: Path) -> None:
 def _tables_of(study: AnyStudy) -> list[str]:
     if not isinstance(study, StudySettings):
         return ["table"]
-    files = {"scores": "table", "convergence": "convergence", "mean_q": "mean_q"}
+    files = {"scores": "table", "convergence": "convergence", "mean_q": "mean_q", "against_data": "against_data"}
     return [files[result.type] for result in study.results if result.type in files]
 
 

@@ -38,7 +38,7 @@ def score_rows(
             score += 5 * list(varied).index(values)
             rows.append(
                 {"arm": arm, "robot": robot, "step": step, "policy": policy, "condition": condition, "seed": seed}
-                | {"episode": episode, "return": score, "normalised_score": score, **values}
+                | {"episode": episode, "return": score, "normalised_score": score, "data": 50.0 + seed, **values}
             )
     return pd.DataFrame(rows)
 
@@ -111,6 +111,18 @@ def test_rows_have_robots_and_steps_where_there_are_several(make_plan: MakePlan,
     assert "| hopper | offline | – | 1.0 ± 0.6 |" in text
     assert "| hopper | tuned | 200 | 101.0 ± 0.6 |" in text
     assert "| ant | tuned | 400 | 101.0 ± 0.6 |" in text
+
+
+def test_scores_stand_against_the_data_s_average(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(with_results({"type": "against_data"}))
+    (section,) = write_results(plan, Findings(score_rows(ARMS), curve_rows(["tuned"])), tmp_path)
+    # without faults: runs 0 and 2 of offline, 100 and 102 of tuned; data 50 and 51
+    assert section.text.splitlines()[2:] == [
+        "| offline | 50.5 | 1.0 | -49.5 | -50.0, -49.0 |",
+        "| tuned | 50.5 | 101.0 | +50.5 | +50.0, +51.0 |",
+    ]
+    assert pd.read_csv(tmp_path / "against_data.csv")["difference"].tolist() == [-50, -49, 50, 51]
+    assert (tmp_path / "against_data.tex").exists()
 
 
 def test_learning_curves_are_means_over_runs(make_plan: MakePlan, tmp_path: Path, figures: dict[str, Figure]) -> None:
