@@ -5,7 +5,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --constraint constraints.txt
-BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation
+BENCHMARKS := online_td3 offline_td3_bc two_trials attack_search evaluation pgd
 
 RECORDS := docs/results/reliability
 TIMES ?= 5

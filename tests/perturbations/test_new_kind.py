@@ -1,4 +1,7 @@
-"""A new kind of fault, made as docs/algorithms.md shows, goes through settings, search and evaluation."""
+"""A new kind of fault, made as docs/extending.md shows, goes through settings, search, evaluation and training."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,25 +12,33 @@ from afrl_ray.config import FAULTS, AttackSettings, EnvironmentSettings, Magnitu
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.networks import Policy
-from afrl_ray.perturbations import Body, Box, Fault, ParameterSet, make_fault
+from afrl_ray.perturbations import (
+    Body,
+    Box,
+    ConstantSource,
+    Fault,
+    ParameterSet,
+    PerturbationSnapshot,
+    make_fault,
+)
 from afrl_ray.perturbations.fault import FloatArray, RunningEpisodes
 from afrl_ray.rollouts import LocalRollouts
+from env_runners import Recorder, collect, env_runner
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 @pytest.fixture(autouse=True)
 def _dead_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FAULTS, "dead_zone", Magnitude(default=0.2, largest=1))
+    """The class and the entry of the docs, until the test is over."""
+    monkeypatch.setitem(FAULTS, "dead_zone", Magnitude(default=1, largest=1))
     monkeypatch.setattr(Fault, "kinds", dict(Fault.kinds))
-
-    class DeadZone(Fault, kind="dead_zone"):
-        """ã_i = 0 where |a_i| < θ_i h_i: small commands are lost, θ in [0, m]^A."""
-
-        @property
-        def parameters(self) -> ParameterSet:
-            return Box(0.0, self.magnitude, self.body.action_size)
-
-        def executed(self, intended: FloatArray, episodes: RunningEpisodes) -> FloatArray:
-            return np.where(np.abs(intended) < episodes.parameters * self.body.half_range, np.float32(0), intended)
+    (block,) = re.findall(r"```python\n(FAULTS.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(block.splitlines()) < 30
+    names = {"FAULTS": FAULTS, "Magnitude": Magnitude, "Fault": Fault, "ParameterSet": ParameterSet, "Box": Box}
+    exec(block, names | {"FloatArray": FloatArray, "RunningEpisodes": RunningEpisodes, "np": np})
+    assert FAULTS["dead_zone"].default == 0.2
 
 
 def test_it_goes_all_the_way() -> None:
@@ -55,3 +66,15 @@ def test_it_goes_all_the_way() -> None:
     }
     returns = {name: set(rows["return"]) for name, rows in scores.groupby("condition")}
     assert not returns["lost"] & returns["normal"]
+
+
+def test_training_acts_under_it() -> None:
+    dead_zone = load_experiment(None, ["perturbation.fault.type=dead_zone"]).perturbation.fault.resolved(None)
+    always = PerturbationSnapshot("adversarial", q=1.0, fault=dead_zone, bank=np.full((1, 3), 0.2, np.float32))
+    with env_runner(num_envs=4, source=ConstantSource(always), exploration_noise=0.5) as runner:
+        runner.env = recorder = Recorder(runner.env)  # type: ignore[assignment]
+        rows = collect(runner, 20)
+    executed, is_small = np.stack(recorder.executed), np.abs(rows.actions) < 0.2
+    assert is_small.any()
+    assert not executed[is_small].any()
+    np.testing.assert_array_equal(executed[~is_small], rows.actions[~is_small])
