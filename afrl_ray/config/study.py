@@ -91,7 +91,15 @@ class Matrix(Settings):
 
 
 ResultSettings = Annotated[
-    ScoreTable | AgainstData | LearningCurves | QCurves | MeanQTable | ConvergenceTable | ScoresAgainst | ScoreGrid | Matrix,
+    ScoreTable
+    | AgainstData
+    | LearningCurves
+    | QCurves
+    | MeanQTable
+    | ConvergenceTable
+    | ScoresAgainst
+    | ScoreGrid
+    | Matrix,
     Field(discriminator="type"),
 ]
 

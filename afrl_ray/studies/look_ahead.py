@@ -31,16 +31,18 @@ def look_ahead(cases: Mapping[str, Sequence[Case]], plans: Sequence[Plan], store
     seen: set[str] = set()
     for name, found in cases.items():
         for case in found:
-            foundation = foundation_of(case, store)
-            content = case.settings.model_dump_json(include=_SEEN_BEFORE_DATA)
-            if content not in seen:
-                with _behind(name, case):
-                    preflight(foundation.experiment)
-            on_cluster = bool(cluster_address(case.settings.runtime))
-            if foundation.data.key not in seen and not on_cluster and not foundation.data.finished():
-                with _behind(name, case):
-                    check_source(case.settings.data, case.settings.environment)
-            seen |= {content, foundation.data.key}
+            with _behind(name, case):
+                _look_at(case, store, seen)
+
+
+def _look_at(case: Case, store: Path, seen: set[str]) -> None:
+    foundation, content = foundation_of(case, store), case.settings.model_dump_json(include=_SEEN_BEFORE_DATA)
+    if content not in seen:
+        preflight(foundation.experiment)
+    data = foundation.data
+    if data.key not in seen and not cluster_address(case.settings.runtime) and not data.finished():
+        check_source(case.settings.data, case.settings.environment)
+    seen |= {content, data.key}
 
 
 @contextmanager

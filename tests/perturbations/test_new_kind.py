@@ -25,7 +25,6 @@ from afrl_ray.perturbations.fault import FloatArray, RunningEpisodes
 from afrl_ray.rollouts import LocalRollouts
 from env_runners import Recorder, collect, env_runner
 
-
 DOCS = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
