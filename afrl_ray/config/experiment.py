@@ -29,7 +29,7 @@ class PretrainSettings(Settings):
     """Updates between two evaluations of the nominal score."""
     evaluation_episodes: PositiveInt = 10
     checkpoint_interval: PositiveInt = 50_000
-    """Updates between two checkpoints."""
+    """Updates between two checkpoints; one is also written at the first evaluation after five minutes without."""
 
     @model_validator(mode="after")
     def _evaluated_at_least_once(self) -> "PretrainSettings":

@@ -2,6 +2,7 @@
 
 import io
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -53,17 +54,24 @@ def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
         _follow(task, words)
     except BaseException as error:
         board.end_what_runs_elsewhere("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
-        _interrupt(task)
+        interrupt([task])
         raise
     finally:
         words.shutdown(force=True)
     return load_pretrained(experiment)
 
 
-def _interrupt(task: Any) -> None:
-    """End the task as Ctrl-C would, and give it the time to say in MLflow that it has ended."""
-    ray.cancel(task, force=False)
-    ray.wait([task], timeout=_PATIENCE)
+def interrupt(tasks: Sequence[Any]) -> None:
+    """End the tasks as Ctrl-C would, and give them the time to say in MLflow that they have ended."""
+    for task in tasks:
+        ray.cancel(task, force=False)
+    if tasks:
+        ray.wait(list(tasks), num_returns=len(tasks), timeout=_PATIENCE)
+
+
+def hear_interrupts() -> None:
+    """Ray's cancel is a Ctrl-C, which the processes of nodes started in a shell's background ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _follow(task: Any, words: Queue) -> None:
@@ -112,8 +120,7 @@ class _Relay(io.TextIOBase):
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _pretrain(settings: ExperimentSettings, words: Queue) -> None:
-    # Ray's cancel is a Ctrl-C, which the processes of nodes started in a shell's background ignore
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hear_interrupts()
     _say(words, _Begun())
     relay = _Relay(words)
     progress.console.file = relay  # type: ignore[assignment]

@@ -21,6 +21,7 @@ from afrl_ray.pipeline.data import data_stage, make_data
 from afrl_ray.pipeline.experiment import Experiment, pinned
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
+from afrl_ray.pipeline.remote import hear_interrupts, interrupt
 from afrl_ray.scheduling import actor_options, bundle, pretrain_bundle
 from afrl_ray.telemetry import bind, configure_logs, job_of
 
@@ -131,8 +132,7 @@ def _pretrain_all(foundations: Sequence[Foundation]) -> None:
                 done = _done(board, done)
                 report.update(done, f"{len(waiting)} unfinished")
     finally:
-        for reference in waiting:
-            ray.cancel(reference, force=True)
+        interrupt(waiting)
         ray.kill(board)
 
 
@@ -179,6 +179,7 @@ def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
             with suppress(RayActorError):
                 board.update.remote(key, completed)
 
+    hear_interrupts()
     configure_logs(experiment.settings.runtime.log_format)
     bind(job=job_of(experiment.settings.name), stage="pretrain")
     send_progress_to(tell)
