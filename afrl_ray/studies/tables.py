@@ -46,8 +46,9 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
         sections.append(Section(title, markdown(table, len(rows)) + note))
 
     few = "" if cells["runs"].min() >= _RUNS_TO_TRIM else _FEW_RUNS
-    pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
-    comparable = score_column(scores) != "return" and scores["robot"].nunique() > 1
+    pooled = None
+    if score_column(scores) != "return" and scores["robot"].nunique() > 1:
+        pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
     for kind, title in _CHOSEN.items():
         part = _with_steps(cells[cells["policy"] == kind])
         rows = [name for name in ("robot", "arm", "step") if name == "arm" or part[name].nunique() > 1]
@@ -55,7 +56,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
         errors = {label: with_error(cell["mean"], cell["se"]) for label, cell in part.iterrows()}
         add(f"{title}: mean ± standard error over all episodes", part, rows, errors)
         add(f"{title}: interquartile mean over runs, 95 % interval", part, rows, _iqms(part), few)
-        if comparable:
+        if pooled is not None:
             part, rows = _with_steps(pooled[pooled["policy"] == kind]), [name for name in rows if name != "robot"]
             add(f"{title}: interquartile mean over the runs of all robots, 95 % interval", part, rows, _iqms(part))
     if result.baseline is not None:
@@ -96,14 +97,8 @@ def against_data_table(sheet: Sheet, _result: kinds.AgainstData) -> list[Section
         | {"of each run": ", ".join(f"{value:+.1f}" for value in part["difference"])}
         for (robot, arm), part in cells.groupby(["robot", "arm"], sort=False)
     ]
-    table = pd.DataFrame(lines)
-    if cells["robot"].nunique() == 1:
-        table = table.drop(columns="robot")
-    left = table.shape[1] - 4
     title = "Without faults, against the average episode of the data that the policy learned from"
-    sheet.write_text("against_data.tex", latex(table, f"{sheet.study.title}. {title}.", left))
-    sheet.write_text("against_data.md", markdown(table, left))
-    return [Section(title, markdown(table, left))]
+    return [_written(sheet, "against_data", title, pd.DataFrame(lines), numbers=4)]
 
 
 def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Section]:
@@ -141,14 +136,8 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
                 names["steps_to_reference"]: _steps(part["steps_to_reference"]),
             }
         )
-    table = pd.DataFrame(lines)
-    if cells["robot"].nunique() == 1:
-        table = table.drop(columns="robot")
-    left = table.shape[1] - len(names)
     title = "Convergence: median over runs (each run), from validation scores smoothed over five evaluations"
-    sheet.write_text("convergence.tex", latex(table, f"{sheet.study.title}. {title}.", left))
-    sheet.write_text("convergence.md", markdown(table, left))
-    return [Section(title, markdown(table, left))]
+    return [_written(sheet, "convergence", title, pd.DataFrame(lines), numbers=len(names))]
 
 
 def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
@@ -171,18 +160,23 @@ def mean_q_table(sheet: Sheet, _result: kinds.MeanQTable) -> list[Section]:
             "to match": [_number(value) + " (missed)" * bad for value, bad in zip(cells["wanted"], missed, strict=True)]
         },
     )
-    if cells["robot"].nunique() == 1:
-        table = table.drop(columns="robot")
     title = f"Mean q over each training; missed where it differs by more than {MATCHED_WITHIN:g} from what it should be"
-    text = markdown(table, table.shape[1] - 4)
-    if missed.any():
-        text += (
-            "\nA missed run had another share of perturbed episodes than the run that it is compared with: "
-            "with q_max = 1 a linear q has a mean of hardly more than 0.5.\n"
-        )
-    sheet.write_text("mean_q.tex", latex(table, f"{sheet.study.title}. {title}.", table.shape[1] - 4))
-    sheet.write_text("mean_q.md", text)
-    return [Section(title, text)]
+    note = (
+        "\nA missed run had another share of perturbed episodes than the run that it is compared with: "
+        "with q_max = 1 a linear q has a mean of hardly more than 0.5.\n"
+    )
+    return [_written(sheet, "mean_q", title, table, numbers=4, note=note if missed.any() else "")]
+
+
+def _written(sheet: Sheet, name: str, title: str, table: pd.DataFrame, numbers: int, note: str = "") -> Section:
+    """The table, whose last columns are `numbers`, as NAME.md and NAME.tex, without the robot where there is one."""
+    if table["robot"].nunique() == 1:
+        table = table.drop(columns="robot")
+    left = table.shape[1] - numbers
+    text = markdown(table, left) + note
+    sheet.write_text(f"{name}.tex", latex(table, f"{sheet.study.title}. {title}.", left))
+    sheet.write_text(f"{name}.md", text)
+    return Section(title, text)
 
 
 def _number(value: float) -> str:
