@@ -106,11 +106,16 @@ def test_rows_have_robots_and_steps_where_there_are_several(make_plan: MakePlan,
     plan = make_plan(with_results({"type": "scores"}, scales={"tiny": {"steps": 400, "read_at": [200]}}))
     early = score_rows({"offline": 0, "tuned": 200}).query("arm == 'tuned'")
     scores = pd.concat([score_rows(ARMS, robots=("hopper", "ant")), early])
-    text = write_results(plan, Findings(scores, curve_rows(["tuned"])), tmp_path)[0].text
+    sections = write_results(plan, Findings(scores, curve_rows(["tuned"])), tmp_path)
+    text = sections[0].text
     assert text.startswith("| robot | arm | step | normal | random | adversarial | mean |")
     assert "| hopper | offline | – | 1.0 ± 0.6 |" in text
     assert "| hopper | tuned | 200 | 101.0 ± 0.6 |" in text
     assert "| ant | tuned | 400 | 101.0 ± 0.6 |" in text
+    assert "Fewer than four runs" in sections[1].text
+    # of both robots' runs 0, 2, 0, 2 the middle half is 0, 2
+    assert "over the runs of all robots" in sections[2].title
+    assert "| offline | – | 1.0 [0.0, 2.0] |" in sections[2].text
 
 
 def test_scores_stand_against_the_data_s_average(make_plan: MakePlan, tmp_path: Path) -> None:
