@@ -26,10 +26,8 @@ MATCHED_WITHIN = 0.01
 _CHOSEN = {"final": "Policies at the end of their training", "best": "Policies chosen by validation"}
 _RUNS_TO_TRIM = 4
 """With fewer there is nothing beyond the middle half."""
-_FEW_RUNS = (
-    "\nFewer than four runs: the interquartile mean is their mean, and a bootstrap of so few shows little more than "
-    "their range.\n"
-)
+_FEW_RUNS = "\nFewer than four runs: a bootstrap of so few shows little more than their range.\n"
+_FEW_RUNS_TO_TRIM = "\nFewer than four runs: this is their plain mean, and the intervals are little more than ranges.\n"
 
 
 def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
@@ -45,7 +43,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
         tables.append(latex(table, f"{sheet.study.title}. {title}.", len(rows)))
         sections.append(Section(title, markdown(table, len(rows)) + note))
 
-    few = "" if cells["runs"].min() >= _RUNS_TO_TRIM else _FEW_RUNS
+    are_few = cells["runs"].min() < _RUNS_TO_TRIM
     pooled = None
     if score_column(scores) != "return" and scores["robot"].nunique() > 1:
         pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
@@ -55,7 +53,13 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
         rows = [name for name in rows if name != "step" or sheet.budget.read_at]
         errors = {label: with_error(cell["mean"], cell["se"]) for label, cell in part.iterrows()}
         add(f"{title}: mean ± standard error over all episodes", part, rows, errors)
-        add(f"{title}: interquartile mean over runs, 95 % interval", part, rows, _iqms(part), few)
+        add(
+            f"{title}: interquartile mean over runs, 95 % interval",
+            part,
+            rows,
+            _iqms(part),
+            _FEW_RUNS_TO_TRIM * are_few,
+        )
         if pooled is not None:
             part, rows = _with_steps(pooled[pooled["policy"] == kind]), [name for name in rows if name != "robot"]
             add(f"{title}: interquartile mean over the runs of all robots, 95 % interval", part, rows, _iqms(part))
@@ -67,7 +71,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
             for label, cell in improvement.iterrows()
         }
         title = f"Probability that a run scores more than one of {result.baseline}, 95 % interval"
-        add(title, improvement, ["arm"], text_of, few)
+        add(title, improvement, ["arm"], text_of, _FEW_RUNS * are_few)
     sheet.write_text("table.tex", "\n".join(tables))
     sheet.write_text("table.md", "\n".join(f"{section.title}\n\n{section.text}" for section in sections))
     return sections
