@@ -43,7 +43,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
         tables.append(latex(table, f"{sheet.study.title}. {title}.", len(rows)))
         sections.append(Section(title, markdown(table, len(rows)) + note))
 
-    are_few = cells["runs"].min() < _RUNS_TO_TRIM
+    are_few = bool(cells["runs"].min() < _RUNS_TO_TRIM)
     pooled = None
     if score_column(scores) != "return" and scores["robot"].nunique() > 1:
         pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
