@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.expand import Plan, expand
 from afrl_ray.studies.report import set_aside, write_report
@@ -60,3 +61,23 @@ def test_the_commits_of_the_work_are_those_of_its_stages(make_plan: MakePlan, tm
     assert "commits of the work:" in text
     assert "- plan:" not in text
     assert "## Scores\n\n| a |\n" in text
+
+
+@pytest.mark.parametrize(("seeds", "kept"), [(3, True), (1, False)])
+def test_results_below_a_uri_are_those_of_every_machine(
+    seeds: int, kept: bool, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    mirror, first, second = Mirror(f"file://{tmp_path}/twin/mine"), tmp_path / "first/mine", tmp_path / "second/mine"
+    report(make_plan(), first)
+    (first / "old.png").touch()
+    mirror.publish(first, "results")
+    plan = make_plan(seeds=seeds)
+    set_aside(second, plan, expand(plan), mirror)
+    assert (second / "old.png").exists() == kept
+    write_report(plan, expand(plan), plan.output / "stages", [], second)
+    mirror.publish(second, "results")
+    index = mirror.index()
+    assert index is not None
+    assert ("old.png" in index.entries) == kept
+    asides = list((tmp_path / "twin").glob("mine.replaced-*"))
+    assert [(aside / "old.png").exists() for aside in asides] == ([] if kept else [True])
