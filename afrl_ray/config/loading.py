@@ -25,8 +25,8 @@ from afrl_ray.config.names import (
     member_type,
     overlap,
     section_members,
-    set_names,
     setting_names,
+    single_values,
 )
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 from afrl_ray.config.yaml_file import parse_value, read_settings_file
@@ -188,9 +188,9 @@ def _refuse_replaced(search: SearchSettings, overrides: Sequence[str]) -> None:
     """Overrides that no trial would have, since the search gives all of them values of its own."""
     mistakes = []
     for text in overrides:
-        ((name, value),) = parse_overrides([text]).items()
+        names = [name for name, _ in single_values(parse_overrides([text]))]
         for searched in search.space:
-            if any(overlap(one, searched) for one in set_names(name, value)):
+            if any(overlap(name, searched) for name in names):
                 mistakes.append(
                     f"override {text}: every trial gets its {searched} from the search; "
                     f"override search.space.{searched}, or write search=null for one trial without a search"

@@ -116,13 +116,13 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def set_names(name: str, value: object) -> Iterator[str]:
-    """The dotted names of all values that giving `name` the `value` sets."""
-    if not isinstance(value, Mapping) or not value:
-        yield name
-    else:
-        for inner, content in value.items():
-            yield from set_names(f"{name}.{inner}", content)
+def single_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each single value that `settings` set, nested or not, with its dotted name; an empty section is one."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from ((f"{name}.{inner}", own) for inner, own in single_values(value))
+        else:
+            yield name, value
 
 
 def overlap(first: str, second: str) -> bool:

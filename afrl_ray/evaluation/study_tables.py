@@ -1,7 +1,7 @@
 """Scores of many methods as tables: in numbers for programs, and laid out for papers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
@@ -98,7 +98,7 @@ def improvement_cells(scores: pd.DataFrame, method: str, baseline: str, task: st
     return pd.DataFrame(rows)
 
 
-def laid_out(cells: pd.DataFrame, rows: Sequence[str], text: Mapping[int, str]) -> pd.DataFrame:
+def laid_out(cells: pd.DataFrame, rows: Sequence[str], text: Mapping[Hashable, str]) -> pd.DataFrame:
     """The text of every cell, by the columns `rows` down and by condition across, – where there is none.
 
     `text` has the text of a row of `cells` at that row's label. Conditions stand in the paper's order, then others,
@@ -110,7 +110,7 @@ def laid_out(cells: pd.DataFrame, rows: Sequence[str], text: Mapping[int, str]) 
     entries: dict[tuple[str, ...], dict[str, str]] = {}
     for label, cell in cells.iterrows():
         key = tuple(str(cell[name]) for name in rows)
-        entries.setdefault(key, {})[cell["condition"]] = text[label]  # type: ignore[index]
+        entries.setdefault(key, {})[cell["condition"]] = text[label]
     lines = [[*key, *(found.get(name, "–") for name in columns)] for key, found in entries.items()]
     return pd.DataFrame(lines, columns=[*rows, *columns])
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from afrl_ray.config.names import single_values
 from afrl_ray.config.study import ArmSettings, ScaleSettings, StudySettings
 from afrl_ray.studies.expand import Plan
 from afrl_ray.studies.sheet import Section
@@ -39,19 +40,8 @@ def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.items()}
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """By the dotted name of each single value."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            flat |= {f"{name}.{inner}": own for inner, own in _flat(value).items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def _listed(settings: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name} = {_shown(value)}" for name, value in _flat(settings).items())
+    return "; ".join(f"{name} = {_shown(value)}" for name, value in single_values(settings))
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from afrl_ray.config import ConfigError, ExperimentSettings, settings_fingerprint, with_settings
-from afrl_ray.config.names import is_inside, overlap, set_names
+from afrl_ray.config.names import is_inside, overlap, single_values
 from afrl_ray.config.study import (
     AnyStudy,
     AttackersBudget,
@@ -52,7 +52,7 @@ def check_settings(
     """
     decided = _DECIDED | (_DECIDED_IN_TRAININGS if isinstance(study, StudySettings) else _DECIDED_IN_ATTACKERS)
     for place, settings in _places(name, study, budget, overrides):
-        for setting in (leaf for key, value in settings.items() for leaf in set_names(key, value)):
+        for setting, _ in single_values(settings):
             for other, reason in decided.items():
                 if is_inside(setting, other):
                     raise ConfigError(f"{place} {setting} would change nothing in study {name}; {reason}")

@@ -106,11 +106,6 @@ def _location(plan: Plan) -> str:
     return f"{plan.location}/{results_directory(plan).relative_to(plan.output).as_posix()}"
 
 
-def _mirror(plan: Plan) -> Mirror | None:
-    """Of the study's results."""
-    return Mirror(_location(plan)) if plan.uri is not None else None
-
-
 def _named(case: Case, store: Path) -> NamedRun:
     return NamedRun(run_of(case, store), f"{case.robot} {case.seed} {case.arm}", case.varied)
 
@@ -118,7 +113,8 @@ def _named(case: Case, store: Path) -> NamedRun:
 def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     """Measure what is left to measure, and write the results."""
     directory = results_directory(plan)
-    set_aside(directory, plan, cases, _mirror(plan))
+    mirror = Mirror(_location(plan)) if plan.uri is not None else None
+    set_aside(directory, plan, cases, mirror)
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
             subjects = (subject for case in cases for _, _, subject in subjects_of(case, store))
@@ -130,7 +126,7 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
         case other:
             raise TypeError(f"not a study: {other!r}")
     write_report(plan, cases, store, sections, directory)
-    if (mirror := _mirror(plan)) is not None:
+    if mirror is not None:
         mirror.publish(directory, "results")
     done = Reproduced(plan, directory)
     say(f"{plan.name}: {done.location}/{REPORT}")

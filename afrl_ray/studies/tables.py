@@ -1,6 +1,7 @@
 """The tables of studies: scores of arms under conditions, and how fast they converged."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -30,51 +31,66 @@ _FEW_RUNS = "\nFewer than four runs: a bootstrap of so few shows little more tha
 _FEW_RUNS_TO_TRIM = "\nFewer than four runs: this is their plain mean, and the intervals are little more than ranges.\n"
 
 
+@dataclass(frozen=True)
+class _ScoreTable:
+    """One of the tables of `score_table`."""
+
+    title: str
+    cells: pd.DataFrame
+    rows: list[str]
+    """Columns of `cells` that say what a row is of."""
+    text: Mapping[Hashable, str]
+    """What to write, at the label of each row of `cells`."""
+    note: str = ""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return laid_out(self.cells, self.rows, self.text)
+
+
 def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
     """Of final policies, as the paper, and of those that validation chose; of several robots also over all of them."""
-    scores, keys = sheet.findings.scores, ["policy", "robot", "arm", "step"]
-    cells = score_cells(scores, keys, sheet.study.condition_names)
+    tables = [*_scores(sheet), *(_improvement(sheet, result.baseline) if result.baseline is not None else [])]
+    sections = [Section(one.title, markdown(one.table, len(one.rows)) + one.note) for one in tables]
+    texts = [latex(one.table, f"{sheet.study.title}. {one.title}.", len(one.rows)) for one in tables]
+    sheet.write_text("table.tex", "\n".join(texts))
+    sheet.write_text("table.md", "\n".join(f"{section.title}\n\n{section.text}" for section in sections))
+    return sections
+
+
+def _scores(sheet: Sheet) -> Iterator[_ScoreTable]:
+    scores, conditions = sheet.findings.scores, sheet.study.condition_names
+    cells = score_cells(scores, ["policy", "robot", "arm", "step"], conditions)
     sheet.write_table("table", cells)
-    sections: list[Section] = []
-    tables: list[str] = []
-
-    def add(title: str, cells: pd.DataFrame, rows: Sequence[str], text: Mapping[int, str], note: str = "") -> None:
-        table = laid_out(cells, rows, text)
-        tables.append(latex(table, f"{sheet.study.title}. {title}.", len(rows)))
-        sections.append(Section(title, markdown(table, len(rows)) + note))
-
-    are_few = bool(cells["runs"].min() < _RUNS_TO_TRIM)
-    pooled = None
-    if score_column(scores) != "return" and scores["robot"].nunique() > 1:
-        pooled = score_cells(scores, ["policy", "arm", "step"], sheet.study.condition_names)
-    for kind, title in _CHOSEN.items():
+    note = _FEW_RUNS_TO_TRIM * _are_few(scores)
+    comparable = score_column(scores) != "return" and scores["robot"].nunique() > 1
+    pooled = score_cells(scores, ["policy", "arm", "step"], conditions) if comparable else None
+    for kind, whose in _CHOSEN.items():
         part = _with_steps(cells[cells["policy"] == kind])
         rows = [name for name in ("robot", "arm", "step") if name == "arm" or part[name].nunique() > 1]
         rows = [name for name in rows if name != "step" or sheet.budget.read_at]
         errors = {label: with_error(cell["mean"], cell["se"]) for label, cell in part.iterrows()}
-        add(f"{title}: mean ± standard error over all episodes", part, rows, errors)
-        add(
-            f"{title}: interquartile mean over runs, 95 % interval",
-            part,
-            rows,
-            _iqms(part),
-            _FEW_RUNS_TO_TRIM * are_few,
-        )
+        yield _ScoreTable(f"{whose}: mean ± standard error over all episodes", part, rows, errors)
+        middle = f"{whose}: interquartile mean over"
+        yield _ScoreTable(f"{middle} runs, 95 % interval", part, rows, _iqms(part), note)
         if pooled is not None:
             part, rows = _with_steps(pooled[pooled["policy"] == kind]), [name for name in rows if name != "robot"]
-            add(f"{title}: interquartile mean over the runs of all robots, 95 % interval", part, rows, _iqms(part))
-    if result.baseline is not None:
-        improvement = improvement_cells(sheet.final, "arm", result.baseline)
-        sheet.write_table("improvement", improvement)
-        text_of = {
-            label: with_interval(Interval(cell["probability"], cell["low"], cell["high"]), digits=2)
-            for label, cell in improvement.iterrows()
-        }
-        title = f"Probability that a run scores more than one of {result.baseline}, 95 % interval"
-        add(title, improvement, ["arm"], text_of, _FEW_RUNS * are_few)
-    sheet.write_text("table.tex", "\n".join(tables))
-    sheet.write_text("table.md", "\n".join(f"{section.title}\n\n{section.text}" for section in sections))
-    return sections
+            yield _ScoreTable(f"{middle} the runs of all robots, 95 % interval", part, rows, _iqms(part))
+
+
+def _improvement(sheet: Sheet, baseline: str) -> Iterator[_ScoreTable]:
+    cells = improvement_cells(sheet.final, "arm", baseline)
+    sheet.write_table("improvement", cells)
+    text = {
+        label: with_interval(Interval(cell["probability"], cell["low"], cell["high"]), digits=2)
+        for label, cell in cells.iterrows()
+    }
+    title = f"Probability that a run scores more than one of {baseline}, 95 % interval"
+    yield _ScoreTable(title, cells, ["arm"], text, _FEW_RUNS * _are_few(sheet.findings.scores))
+
+
+def _are_few(scores: pd.DataFrame) -> bool:
+    return bool(scores.groupby(["robot", "arm"])["seed"].nunique().min() < _RUNS_TO_TRIM)
 
 
 def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
