@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from afrl_ray.cli.submittable import Submittable
-    from afrl_ray.studies.expand import Case, Plan
+    from afrl_ray.studies.plan import Case, Plan
 
 _OUTPUT = Path("runs") / "studies"
 
@@ -105,8 +105,8 @@ def _refuse_the_same_name(names: Sequence[str], what: str) -> None:
 def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
     from afrl_ray.config import ExperimentSettings, with_settings
     from afrl_ray.config.loading import parse_overrides
-    from afrl_ray.studies.expand import Plan
     from afrl_ray.studies.files import load_scale, load_study, short_name
+    from afrl_ray.studies.plan import Plan
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")

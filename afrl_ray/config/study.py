@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from afrl_ray.config.base import Settings
 from afrl_ray.config.evaluation import EvaluatedCondition
@@ -10,6 +10,20 @@ from afrl_ray.config.perturbation import Condition
 
 Overrides = dict[str, Any]
 """Dotted settings of an experiment and their values; {robot} in a text stands for the robot's name."""
+
+
+def _each_once(grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    for setting, values in grid.items():
+        if not values:
+            raise ValueError(f"{setting} has no values; write one or more, or leave it out")
+        twice = [value for index, value in enumerate(values) if value in values[:index]]
+        if twice:
+            raise ValueError(f"{setting} has {twice[0]!r} twice")
+    return grid
+
+
+Grid = Annotated[dict[str, tuple[Any, ...]], AfterValidator(_each_once)]
+"""Dotted setting -> values."""
 
 
 class ArmSettings(Settings):
@@ -115,7 +129,7 @@ class StudyBudget(Settings):
     """Independent runs of everything; the scale's when not given."""
     robots: tuple[str, ...] | None = None
     """The scale's when not given."""
-    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    grid: Grid = Field(default_factory=dict)
     """Other values for settings of the study's grid."""
 
     @model_validator(mode="after")
@@ -138,8 +152,8 @@ class StudySettings(Settings):
     presets: tuple[str, ...] = ()
     """The scale's presets for all arms."""
     arms: dict[str, ArmSettings] = Field(min_length=1)
-    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
-    """Dotted setting -> values: every trained arm is run with every combination."""
+    grid: Grid = Field(default_factory=dict)
+    """Every trained arm is run with every combination."""
     conditions: tuple[EvaluatedCondition, ...] = ("normal", "random", "adversarial")
     """What the final policies are measured under: evaluation.conditions of every arm."""
     results: tuple[ResultSettings, ...]

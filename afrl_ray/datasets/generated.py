@@ -63,7 +63,7 @@ def generate_transitions(
     """`settings.transitions` rows of `policy` acting, one whole episode after the other.
 
     Episodes are kept in the order they began, whatever their length: keeping the first to *finish* would favour
-    short ones. The last episode is cut where the rows are full, and that row is marked truncated.
+    short ones. The last episode is cut where the rows are full, and left unfinished: its return is no episode's.
 
     Raises:
         ValueError: the environment is unknown, or of other sizes than the policy.
@@ -126,6 +126,4 @@ def _roll_out(
 
     order = np.argsort(np.concatenate(episode_of_rows), kind="stable")[:rows]
     columns = [np.concatenate(column)[order] for column in zip(*parts, strict=True)]
-    truncations = columns[5]
-    truncations[-1] = not columns[4][-1]
-    return Transitions(columns[0], columns[1], columns[2], columns[3], columns[4], truncations)
+    return Transitions(*columns)

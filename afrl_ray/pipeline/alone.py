@@ -20,9 +20,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises:
         BlockingIOError: another process holds it.
+        OSError: nothing can be written to the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written to ({error.strerror}); choose another output folder") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -157,20 +157,26 @@ class Mirror:
             fetched[name] = _Entry(entry.object, entry.version, _fingerprint(local))
         _write_record(folder, Index(index.key, fetched))
 
-    def move_aside(self, name: str) -> None:
-        """Put everything below the URI beside it, as `name`; the index goes last."""
+    def move_aside(self, name: str) -> str:
+        """Put everything below the URI beside it, as `name`; returns that URI.
+
+        All is copied before the index is deleted, and the rest only then: whoever reads after a kill finds all of it
+        here, or nothing.
+        """
         from pyarrow.fs import FileSelector, FileType
 
         filesystem, path = self._place
-        aside = f"{path.rpartition('/')[0]}/{name}"
+        aside, index = f"{path.rpartition('/')[0]}/{name}", f"{path}/{INDEX}"
         with one_line(self.uri):
             found = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
             files = [one.path for one in found if one.type == FileType.File]
-            for file in sorted(files, key=lambda file: file == f"{path}/{INDEX}"):
+            for file in files:
                 target = f"{aside}/{file.removeprefix(f'{path}/')}"
                 filesystem.create_dir(target.rpartition("/")[0], recursive=True)
                 filesystem.copy_file(file, target)
+            for file in sorted(files, key=lambda file: file != index):
                 filesystem.delete_file(file)
+        return f"{self.uri.rpartition('/')[0]}/{name}"
 
     def _visible(self, folder: Path) -> Iterator[Path]:
         """The folder's entries; hidden names are for what is under way."""

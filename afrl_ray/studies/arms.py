@@ -1,17 +1,18 @@
 """What the arms of a study differ in, for its report."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from afrl_ray.config.names import single_values
 from afrl_ray.config.study import ArmSettings, ScaleSettings, StudySettings
-from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.plan import Plan
 from afrl_ray.studies.sheet import Section
 
 
-def arms_section(plan: Plan) -> list[Section]:
-    """What every arm changes and what all runs have, against the defaults, with the scale's notes on its presets."""
+def arms_section(plan: Plan, robots: Collection[str]) -> list[Section]:
+    """What every arm changes and what all runs of `robots` have, against the defaults, with the scale's notes on its
+    presets."""
     study, scale = plan.study, plan.scale
     sections = []
     if isinstance(study, StudySettings):
@@ -20,15 +21,15 @@ def arms_section(plan: Plan) -> list[Section]:
         notes = [scale.notes[preset] for preset in used if preset in scale.notes]
         sections.append(Section("What the arms differ in", "\n".join([*lines, *(f"\n{note}" for note in notes)])))
     layers = {f"by the scale {plan.scale_name}": scale.settings}
-    layers |= {f"{robot} by the scale": own for robot, own in scale.robot_settings.items()}
+    layers |= {f"{robot} by the scale": own for robot, own in scale.robot_settings.items() if robot in robots}
     layers["by the study"] = _merged((*(scale.presets[preset] for preset in study.presets), study.settings))
-    common = [f"- {who}: {_listed(settings)}" for who, settings in layers.items() if settings]
+    common = [f"- {who}: {listed(settings)}" for who, settings in layers.items() if settings]
     return [*sections, Section("What all runs have, beside the defaults", "\n".join(common))] if common else sections
 
 
 def _changes(arm: ArmSettings, scale: ScaleSettings) -> str:
     layers = (*(scale.presets[preset] for preset in arm.presets), arm.settings)
-    parts = [_listed(_merged(layers))] if any(layers) else []
+    parts = [listed(_merged(layers))] if any(layers) else []
     if arm.match_mean_q is not None:
         parts.append(f"q_max so that the mean of q is that of {arm.match_mean_q}")
     if not arm.trained:
@@ -40,7 +41,8 @@ def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.items()}
 
 
-def _listed(settings: Mapping[str, Any]) -> str:
+def listed(settings: Mapping[str, Any]) -> str:
+    """Dotted names and values, for people."""
     return "; ".join(f"{name} = {_shown(value)}" for name, value in single_values(settings))
 
 

@@ -18,8 +18,8 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress
 from afrl_ray.rollouts import DistributedRollouts
 from afrl_ray.seeding import derive_seed
-from afrl_ray.studies.expand import Case
 from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.plan import Case
 from afrl_ray.studies.sheet import Section
 
 _POINTS = 25
@@ -34,8 +34,7 @@ def compare(case: Case, study: AttackersSettings, budget: AttackersBudget, store
     Raises:
         ValueError: an optimizer that nevergrad does not know.
     """
-    foundation = Foundation(case.settings, store)
-    stage = _stage(foundation, study, budget)
+    foundation, stage = Foundation(case.settings, store), comparison_stage(case, study, budget, store)
     if not stage.finished():
         _compare(foundation, study, budget, stage)
     return pd.read_parquet(stage.directory / _FILE).assign(robot=case.robot, run=case.seed)
@@ -89,7 +88,9 @@ def _table(lowest: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**columns, **{name: [f"{value:,.0f}" for value in part] for name, part in counts.items()}})
 
 
-def _stage(foundation: Foundation, study: AttackersSettings, budget: AttackersBudget) -> Stage:
+def comparison_stage(case: Case, study: AttackersSettings, budget: AttackersBudget, store: Path) -> Stage:
+    """Where the case's comparison is kept."""
+    foundation = Foundation(case.settings, store)
     experiment = foundation.experiment
     return experiment.stage(
         "attackers",

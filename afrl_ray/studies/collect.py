@@ -1,9 +1,11 @@
 """What a study's cases left in the store, as two tables."""
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,10 +13,11 @@ from afrl_ray.config import with_settings
 from afrl_ray.config.study import StudySettings
 from afrl_ray.curriculum.schedules import matching_q_max, mean_q
 from afrl_ray.networks import load_policy_file
+from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.trial import total_evaluations
-from afrl_ray.studies.expand import Case
 from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.measure import Subject, scores_of
+from afrl_ray.studies.plan import Case
 from afrl_ray.studies.training_run import PolicyKind, TrainingRun
 
 POLICY_KINDS: tuple[PolicyKind, ...] = ("final", "best")
@@ -55,10 +58,9 @@ def run_of(case: Case, store: Path) -> TrainingRun:
 
 def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subject]]:
     """(step, kind, policy) of everything that is measured of a finished case."""
-    name = f"{case.robot} {case.seed} {case.arm}"
     if not case.trained:
         foundation = foundation_of(case, store)
-        subject = Subject(foundation, foundation.policy(), name)
+        subject = Subject(foundation, foundation.policy(), case.name)
         yield from ((0, kind, subject) for kind in POLICY_KINDS)
         return
     run = run_of(case, store)
@@ -66,14 +68,24 @@ def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subj
     for step in case.reads:
         for kind in POLICY_KINDS:
             policy = load_policy_file(run.policy_file(step, kind))[0]
-            yield step, kind, Subject(run.foundation, policy, f"{name} {kind} at {step}")
+            yield step, kind, Subject(run.foundation, policy, f"{case.name} {kind} at {step}")
+
+
+def stages_of(study: StudySettings, case: Case, store: Path) -> Iterator[Stage]:
+    """Everything that the results of a finished case were made in."""
+    foundation = foundation_of(case, store)
+    yield from (foundation.data, foundation.pretrain, foundation.attack)
+    if case.trained:
+        yield run_of(case, store).stage
+    for _, _, subject in subjects_of(case, store):
+        yield from (subject.stage(condition) for condition in study.conditions)
 
 
 def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Findings:
     """The findings of finished cases."""
     scores, curves = [], []
     for case in cases:
-        labels = {"arm": case.arm, "robot": case.robot, **case.varied}
+        labels = {"arm": case.arm, "robot": case.robot, **{name: _cell(value) for name, value in case.varied.items()}}
         data_score = _data_score(foundation_of(case, store))
         for step, kind, subject in subjects_of(case, store):
             rows = scores_of(subject, study.conditions)
@@ -86,6 +98,11 @@ def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Finding
     return Findings(
         pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
     )
+
+
+def _cell(value: Any) -> Any:
+    """A value of the grid as one cell of a table."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def _data_score(foundation: Foundation) -> float:

@@ -11,7 +11,8 @@ from afrl_ray.config.names import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.envs.robots import find_robot
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
-from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.expand import expand
+from afrl_ray.studies.plan import Case, Plan
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""

@@ -1,98 +1,35 @@
 """From a study and a scale to the cases that have to be run: one for each arm, robot and seed."""
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from afrl_ray.config import ConfigError, ExperimentSettings, LinearCurriculum, with_settings
 from afrl_ray.config.study import (
-    AnyStudy,
     ArmSettings,
-    AttackersBudget,
     AttackersSettings,
     Overrides,
-    ScaleSettings,
     StudyBudget,
     StudySettings,
 )
 from afrl_ray.envs import robots
 from afrl_ray.envs.robots import did_you_mean, find_robot, resolve_environment
-from afrl_ray.studies.overrides import check_settings, without_idle_parts
+from afrl_ray.studies.drawable import check_results
+from afrl_ray.studies.overrides import check_settings, content
+from afrl_ray.studies.plan import Case, Plan
 
 PRETRAINED = "pretrained"
 """The only arm of a study that trains nothing more."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a study is at a scale."""
-
-    name: str
-    study: AnyStudy
-    scale_name: str
-    scale: ScaleSettings
-    output: Path
-    """Folder of all studies' stages and results, or this machine's working copy of them."""
-    robots: tuple[str, ...] = ()
-    """Names or Gymnasium ids, instead of the study's or the scale's."""
-    seeds: int | None = None
-    """Instead of the study's or the scale's."""
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Dotted settings that go before all that arms share; what arms differ in they cannot change."""
-    uri: str | None = None
-    """Where stages and results are, if not in a folder."""
-
-    @property
-    def location(self) -> str:
-        """The folder or the URI."""
-        return self.uri or str(self.output)
-
-    @property
-    def budget(self) -> StudyBudget | AttackersBudget:
-        """
-        Raises:
-            ConfigError: the study does not have this scale.
-        """
-        if self.scale_name not in self.study.scales:
-            known = ", ".join(self.study.scales)
-            raise ConfigError(f"study {self.name} has no scale {self.scale_name}; write one of {known}")
-        return self.study.scales[self.scale_name]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One arm of a study, for one robot and one seed."""
-
-    arm: str
-    """What tables and figures call it; with the grid's values, where there are any."""
-    robot: str
-    """As `robot_label` has it."""
-    seed: int
-    settings: ExperimentSettings
-    varied: Mapping[str, Any] = field(default_factory=dict)
-    """The grid's values, by dotted setting."""
-    trained: bool = False
-    """Whether it goes beyond pretraining."""
-    reads: tuple[int, ...] = ()
-    """Environment steps at which the policy of a trained one is measured, the last one being the end."""
-    policy_interval: int = 0
-    match: "Case | None" = None
-    """The case whose mean q this one's q_max is calibrated to, so that it can only be run afterwards."""
-
-    @property
-    def steps(self) -> int:
-        """Of a trained one."""
-        return self.reads[-1]
 
 
 def expand(plan: Plan) -> list[Case]:
     """All cases, seed by seed, so that whatever is finished when time runs out is comparable.
 
     Raises:
-        ConfigError: an arm's settings do not fit, two arms would be the same, nothing would come of a setting, or a
-            robot is unknown; one line for each mistake.
+        ConfigError: an arm's settings do not fit, two arms would be the same, nothing would come of a setting, a result
+            could not be made, or a robot is unknown; one line for each mistake.
     """
     budget = plan.budget
     check_settings(plan.name, plan.study, budget, plan.scale, plan.overrides)
@@ -102,7 +39,9 @@ def expand(plan: Plan) -> list[Case]:
     pairs = list(itertools.product(seeds, chosen))
     match plan.study, budget:
         case StudySettings() as study, StudyBudget() as size:
-            return [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
+            cases = [case for seed, robot in pairs for case in _Training(plan, study, size, robot, seed).cases()]
+            check_results(plan.name, study, cases)
+            return cases
         case AttackersSettings(), _:
             return [Case(PRETRAINED, robot, seed, _settings(plan, robot, seed, PRETRAINED)) for seed, robot in pairs]
     raise TypeError(f"not a study: {plan.study!r}")
@@ -153,8 +92,8 @@ class _Training:
         """Arms and cells of the grid that something has made the same: what is compared would be one training."""
         known: dict[tuple[str, bool, str | None], str] = {}
         for case in cases:
-            content = without_idle_parts(case.settings)
-            twin = known.setdefault((content, case.trained, case.match and case.match.arm), case.arm)
+            policy = json.dumps(content(case.settings, case.trained) | {"evaluation": None}, sort_keys=True)
+            twin = known.setdefault((policy, case.trained, case.match and case.match.arm), case.arm)
             if twin != case.arm:
                 cause = f"with {', '.join(self.plan.overrides)} " if self.plan.overrides else ""
                 raise ConfigError(

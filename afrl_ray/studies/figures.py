@@ -38,7 +38,7 @@ def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
         groups = [("", part)]
         if result.panels is not None:
             name = _symbol(result.panels)
-            groups = [(f"{name} = {value:g}", group) for value, group in part.groupby(result.panels)]
+            groups = [(f"{name} = {_shown(value)}", group) for value, group in part.groupby(result.panels)]
         lines = _line_names(curves, list(sheet.study.grid), result.panels)
         rows.append(
             [
@@ -107,10 +107,15 @@ def _symbol(setting: str) -> str:
     return {"beta": "β", "kappa": "κ", "q_max": "q_max"}.get(name, name.replace("_", " "))
 
 
+def _shown(value: object) -> str:
+    """A value of the grid."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
 def _line_names(curves: pd.DataFrame, grid: Sequence[str], panels: str | None) -> pd.Series:
     """What each row's line is called: its arm, or the grid's values that the panels do not show."""
     others = [setting for setting in grid if setting != panels]
     if panels is None or not others:
         return curves["arm"]
-    texts = [[f"{_symbol(name)} = {value:g}" for value in curves[name]] for name in others]
+    texts = [[f"{_symbol(name)} = {_shown(value)}" for value in curves[name]] for name in others]
     return pd.Series([", ".join(parts) for parts in zip(*texts, strict=True)], index=curves.index)

@@ -11,7 +11,7 @@ from afrl_ray.datasets import check_source
 from afrl_ray.pipeline.cluster import cluster_address
 from afrl_ray.pipeline.preflight import preflight
 from afrl_ray.studies.collect import foundation_of
-from afrl_ray.studies.expand import Case, Plan
+from afrl_ray.studies.plan import Case, Plan
 
 _SEEN_BEFORE_DATA = {"environment", "attack", "perturbation", "evaluation"}
 

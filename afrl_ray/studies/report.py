@@ -1,70 +1,106 @@
 """The report of a study, which shows all results, and study.json, which says what they came from."""
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from afrl_ray.config.location import without_passwords
-from afrl_ray.config.names import is_inside
 from afrl_ray.config.study import AttackersBudget, StudyBudget
+from afrl_ray.envs.robots import Robot, find_robot
 from afrl_ray.evaluation.files import replacing
-from afrl_ray.pipeline.artifacts import Stage, command_line, git_commit, package_versions, read_json, write_json
+from afrl_ray.pipeline.artifacts import (
+    Stage,
+    command_line,
+    content_key,
+    git_commit,
+    package_versions,
+    read_json,
+    write_json,
+)
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
-from afrl_ray.studies.arms import arms_section
-from afrl_ray.studies.collect import foundation_of, run_of
-from afrl_ray.studies.expand import Case, Plan
-from afrl_ray.studies.overrides import OF_ALL_RUNS
+from afrl_ray.studies.arms import arms_section, listed
+from afrl_ray.studies.overrides import content
+from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
 REPORT = "report.md"
 _STUDY = "study.json"
-_CHANGED = "settings changed on the command line"
-_MADE_BY = ("plan", "scale", "robots", _CHANGED)
-"""What results are the same study's by."""
+_MADE_OF = "made of"
 
 
-def write_report(plan: Plan, cases: Sequence[Case], store: Path, sections: Sequence[Section], directory: Path) -> None:
-    """report.md and study.json, with the commits that the work was done at."""
-    facts = _facts(plan, cases) | {"commits of the work": _commits(cases, store)}
+def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mirror | None = None) -> None:
+    """Make `directory` ready: results in it that these would not replace one by one are moved away first.
+
+    Those are of other settings, another study, or more robots, seeds and arms. They stay beside it, as
+    NAME.replaced-TIME.
+
+    Raises:
+        ValueError: the directory holds files that no study has made.
+    """
+    if mirror is not None and (index := mirror.index()) is not None:
+        mirror.fetch(directory, index)
+    require_results_folder(directory)
+    made_of = _made_of(plan, cases)
+    if (directory / _STUDY).exists() and not _replaces(made_of, read_json(directory / _STUDY).get(_MADE_OF)):
+        aside = directory.with_name(f"{directory.name}.replaced-{time.time_ns()}")
+        shown = mirror.move_aside(aside.name) if mirror is not None else aside
+        directory.replace(aside)
+        say(f"{plan.name}: earlier results, made of other seeds or settings, are kept in {shown}")
+    write_json(directory / _STUDY, _facts(plan, cases) | {_MADE_OF: made_of})
+
+
+def require_results_folder(directory: Path) -> None:
+    """
+    Raises:
+        ValueError: the directory holds files that no study has made.
+    """
+    if not directory.exists() or (directory / _STUDY).exists():
+        return
+    if any(not file.name.startswith(".") for file in directory.iterdir()):
+        raise ValueError(
+            f"{directory} holds files that no study has made; move them away, or write --output with another folder"
+        )
+
+
+def write_report(
+    plan: Plan, cases: Sequence[Case], stages: Iterable[Stage], sections: Sequence[Section], directory: Path
+) -> None:
+    """report.md and study.json, with the commits that the work in `stages` was done at."""
+    facts = _facts(plan, cases) | {"commits of the work": _commits(stages)}
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
-    shown = {name: value for name, value in facts.items() if name != "plan" and value not in ({}, None)}
-    lines += [f"- {name}: {_shown(value)}" for name, value in shown.items()]
-    for section in (*arms_section(plan), *sections):
+    lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
+    for section in (*arms_section(plan, {robot.name for robot in _robots(cases)}), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]
     with replacing(directory / REPORT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    runs = [run_of(case, store) for case in cases if case.trained]
     write_json(
         directory / _STUDY,
         {
             **facts,
             "versions": package_versions(),
-            "runs": {run.stage.directory.name: run.settings.model_dump(mode="json") for run in runs},
+            "plan": plan.study.model_dump(mode="json"),
+            "settings": {case.name: case.settings.model_dump(mode="json") for case in cases},
+            _MADE_OF: _made_of(plan, cases),
         },
     )
 
 
-def set_aside(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mirror | None = None) -> None:
-    """Move results away from `directory` that these would not continue: of another study, other settings, more seeds.
+def _made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
+    """Whatever the results depend on: what is drawn, how much is done, and the content of every case."""
+    drawn = plan.study.model_dump(mode="json", include={"results", "conditions", "optimizers"})
+    size = plan.budget.model_dump(mode="json", exclude={"seeds", "robots", "grid"})
+    contents = {case.name: content_key(content(case.settings, case.trained)) for case in cases}
+    return {"drawn": drawn, "size": size, "cases": contents}
 
-    They stay beside it, as NAME.replaced-TIME.
-    """
-    if mirror is not None and (index := mirror.index()) is not None:
-        mirror.fetch(directory, index)
-    if not (directory / _STUDY).exists():
-        return
-    before, now = read_json(directory / _STUDY), json.loads(json.dumps(_facts(plan, cases)))
-    same = all(_decisive(before.get(name)) == _decisive(now[name]) for name in _MADE_BY)
-    if same and set(before.get("seeds", ())) <= set(now["seeds"]):
-        return
-    aside = directory.with_name(f"{directory.name}.replaced-{time.time_ns()}")
-    if mirror is not None:
-        mirror.move_aside(aside.name)
-    directory.replace(aside)
-    say(f"{plan.name}: earlier results, made of other seeds or settings, are kept in {aside}")
+
+def _replaces(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
+    """Whether nothing of the results made of `old` is lost when those made of `new` are written over them."""
+    if old is None:
+        return False
+    same = all(old[name] == new[name] for name in ("drawn", "size"))
+    return same and old["cases"].items() <= new["cases"].items()
 
 
 def _facts(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
@@ -75,36 +111,30 @@ def _facts(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
         "commit": git_commit(),
         "robots": list(dict.fromkeys(case.robot for case in cases)),
         "seeds": sorted({case.seed for case in cases}),
-        **_budget(plan),
+        **_budget(plan, cases),
         "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
-        "test episodes per condition": sorted({case.settings.evaluation.episodes for case in cases}),
-        _CHANGED: without_passwords(dict(plan.overrides)),
-        "plan": plan.study.model_dump(mode="json"),
+        "settings changed on the command line": without_passwords(dict(plan.overrides)),
     }
 
 
-def _decisive(value: Any) -> Any:
-    """`value`, of settings only those that results depend on."""
-    if not isinstance(value, Mapping):
-        return value
-    return {name: one for name, one in value.items() if not any(is_inside(name, section) for section in OF_ALL_RUNS)}
-
-
-def _commits(cases: Sequence[Case], store: Path) -> list[str]:
-    """Of every pretraining, bank and fine-tuning that is finished."""
-    stages: dict[str, Stage] = {}
+def _robots(cases: Iterable[Case]) -> Iterator[Robot]:
     for case in cases:
-        foundation = foundation_of(case, store)
-        found = [foundation.pretrain, foundation.attack, *([run_of(case, store).stage] if case.trained else [])]
-        stages |= {stage.key: stage for stage in found}
-    manifests = [stage.finished() for stage in stages.values()]
+        robot = find_robot(case.robot)
+        assert robot is not None
+        yield robot
+
+
+def _commits(stages: Iterable[Stage]) -> list[str]:
+    """Of all that are finished."""
+    manifests = [stage.finished() for stage in {stage.directory: stage for stage in stages}.values()]
     return sorted({str(manifest["commit"]) for manifest in manifests if manifest and manifest["commit"]})
 
 
-def _budget(plan: Plan) -> dict[str, int]:
+def _budget(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
     if isinstance(plan.budget, StudyBudget):
-        is_trained = any(arm.trained for arm in getattr(plan.study, "arms", {}).values())
-        return {"environment steps of each fine-tuning": plan.budget.steps} if is_trained else {}
+        steps = {"environment steps of each fine-tuning": plan.budget.steps}
+        episodes = sorted({case.settings.evaluation.episodes for case in cases})
+        return (steps if any(case.trained for case in cases) else {}) | {"test episodes per condition": episodes}
     assert isinstance(plan.budget, AttackersBudget)
     return {
         "environment steps of each search": plan.budget.step_budget,
@@ -115,6 +145,8 @@ def _budget(plan: Plan) -> dict[str, int]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return listed(value)
     if isinstance(value, list):
         return ", ".join(_shown(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)

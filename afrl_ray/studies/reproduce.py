@@ -15,18 +15,22 @@ from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.run import refuse_a_database_of_one_node, require_folder
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
-from afrl_ray.studies.attackers import compare, write_comparison
-from afrl_ray.studies.collect import collect, foundation_of, run_of, subjects_of
-from afrl_ray.studies.expand import Case, Plan, expand, robot_label
+from afrl_ray.studies.attackers import compare, comparison_stage, write_comparison
+from afrl_ray.studies.collect import collect, foundation_of, run_of, stages_of, subjects_of
+from afrl_ray.studies.expand import expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.look_ahead import look_ahead
 from afrl_ray.studies.measure import measure_all
-from afrl_ray.studies.report import REPORT, set_aside, write_report
+from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.report import REPORT, begin_results, require_results_folder, write_report
 from afrl_ray.studies.results import write_results
 from afrl_ray.studies.train import NamedRun, train
 from afrl_ray.telemetry import bind, configure_logs, job_of
 from afrl_ray.telemetry.board import board
+
+_SCRATCH = ".tune"
+"""A name that nobody else's files have: the folder is emptied."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in cases[plan.name]]
     output = plans[0].output
     require_folder(output, "--output ")
+    for plan in plans:
+        if plan.uri is None:
+            require_results_folder(results_directory(plan))
     store = stage_store(output)
     runtime = every[0].settings.runtime
     configure_logs(runtime.log_format)
@@ -86,7 +93,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
             with board.stage("finetune"):
                 for matching in (False, True):  # what copies another's mean q comes after it
                     runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
-                    train(runs, tracker, f"{plans[0].location}/tune")
+                    train(runs, tracker, f"{plans[0].location}/{STAGES}/{_SCRATCH}")
             with board.stage("results"):
                 return [_finish(plan, cases[plan.name], store) for plan in plans]
 
@@ -107,25 +114,29 @@ def _location(plan: Plan) -> str:
 
 
 def _named(case: Case, store: Path) -> NamedRun:
-    return NamedRun(run_of(case, store), f"{case.robot} {case.seed} {case.arm}", case.varied)
+    return NamedRun(run_of(case, store), case.name, case.varied)
 
 
 def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     """Measure what is left to measure, and write the results."""
     directory = results_directory(plan)
     mirror = Mirror(_location(plan)) if plan.uri is not None else None
-    set_aside(directory, plan, cases, mirror)
+    begin_results(directory, plan, cases, mirror)
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
             subjects = (subject for case in cases for _, _, subject in subjects_of(case, store))
             measure_all(subjects, study.conditions)
+            stages = [stage for case in cases for stage in stages_of(study, case, store)]
             sections = write_results(study, budget, collect(study, cases, store), directory)
         case AttackersSettings() as study, AttackersBudget() as budget:
             rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)
+            foundations = [foundation_of(case, store) for case in cases]
+            stages = [comparison_stage(case, study, budget, store) for case in cases]
+            stages += [stage for foundation in foundations for stage in (foundation.data, foundation.pretrain)]
             sections = write_comparison(rows, study, budget, directory)
         case other:
             raise TypeError(f"not a study: {other!r}")
-    write_report(plan, cases, store, sections, directory)
+    write_report(plan, cases, stages, sections, directory)
     if mirror is not None:
         mirror.publish(directory, "results")
     done = Reproduced(plan, directory)

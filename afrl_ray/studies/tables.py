@@ -135,7 +135,7 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
                     "seed": seed,
                     "final": final_score(scores),
                     "steps_to_own": steps_to_converge(steps, scores),
-                    "steps_to_reference": steps_to_converge(steps, scores, common),
+                    "steps_to_reference": steps_to_converge(steps, scores, None if arm == result.reference else common),
                 }
             )
     cells = pd.DataFrame(rows)

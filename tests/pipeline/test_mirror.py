@@ -213,6 +213,50 @@ def test_other_settings_move_the_published_stage_aside(stage: Callable[..., Stag
     assert not (twin / "tune" / "trial").exists()
 
 
+class Dying:
+    """A file system whose user is killed at the `last` change of it."""
+
+    def __init__(self, filesystem: Any, last: int) -> None:
+        self._filesystem, self._left = filesystem, last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._filesystem, name)
+
+    def copy_file(self, source: str, target: str) -> None:
+        self._change(self._filesystem.copy_file, source, target)
+
+    def delete_file(self, path: str) -> None:
+        self._change(self._filesystem.delete_file, path)
+
+    def _change(self, change: Callable[..., None], *arguments: str) -> None:
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        change(*arguments)
+
+
+@pytest.mark.parametrize("last", range(6))
+def test_whoever_is_killed_while_moving_aside_leaves_all_or_nothing(
+    last: int, mirror: Mirror, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = write(tmp_path / "here", one="1", two="2")
+    mirror.publish(here, "key")  # with the index three files, so six changes
+    filesystem, path = mirror._place
+    with monkeypatch.context() as patch:
+        patch.setitem(mirror.__dict__, "_place", (Dying(filesystem, last), path))
+        with pytest.raises(KeyboardInterrupt):
+            mirror.move_aside("aside")
+    anybody = Mirror(str(twin))
+    if (index := anybody.index()) is not None:
+        anybody.fetch(tmp_path / "there", index)
+        assert contents(tmp_path / "there") == contents(here)
+    else:
+        assert contents(twin.parent / "aside").items() >= contents(here).items()
+    write(here, one="another")
+    anybody.publish(here, "key")
+    assert fetched(anybody, tmp_path / "later") == {"one": "another", "two": "2"}
+
+
 def test_an_emptied_twin_begins_the_stage_anew(stage: Callable[..., Stage], twin: Path) -> None:
     one = stage("one", updates=10)
     one.begin()

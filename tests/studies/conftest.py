@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from afrl_ray.config.study import ScaleSettings, StudySettings
-from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.plan import Plan
 
 SCALE: dict[str, Any] = {
     "description": "for tests",

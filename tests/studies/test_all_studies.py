@@ -23,8 +23,9 @@ from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.datasets import generated
 from afrl_ray.networks import load_policy_file
 from afrl_ray.studies.cost import Cost, works_of
-from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.expand import expand
 from afrl_ray.studies.files import load_scale, load_study, study_names
+from afrl_ray.studies.plan import Case, Plan
 from experiments import afrl_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]

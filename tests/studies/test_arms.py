@@ -6,8 +6,9 @@ import pytest
 from afrl_ray.config import TD3Settings
 from afrl_ray.config.study import ScaleSettings
 from afrl_ray.studies.arms import arms_section
-from afrl_ray.studies.expand import Case, Plan, expand
+from afrl_ray.studies.expand import expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names
+from afrl_ray.studies.plan import Case, Plan
 
 MakePlan = Callable[..., Plan]
 
@@ -40,7 +41,7 @@ def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: Ma
             "linear": {"settings": {"curriculum": {"type": "linear"}}, "match_mean_q": "plain"},
         }
     }
-    differ, common = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}))
+    differ, common = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}), {"ant"})
     assert differ.text.splitlines() == [
         "- offline: not fine-tuned",
         "- plain: nothing",
@@ -55,7 +56,7 @@ def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: Ma
         "- ant by the scale: finetune.offline_ratio = 0.25",
     ]
     study = {"arms": {"plain": {}}, "presets": ["wide"], "settings": {"finetune.offline_ratio": 0.9}}
-    differ, common = arms_section(make_plan(study))
+    differ, common = arms_section(make_plan(study), {"hopper"})
     assert differ.text == "- plain: nothing"
     by_study = "- by the study: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.9"
     assert common.text.splitlines()[-1] == by_study
@@ -63,8 +64,10 @@ def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: Ma
 
 def test_the_small_scale_notes_how_scratch_still_differs(tmp_path: Path) -> None:
     plan = Plan("table1", load_study("table1"), "small", load_scale("small"), tmp_path)
-    assert "the actor learns with 3e-4" in arms_section(plan)[0].text
-    (common,) = arms_section(Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path))
+    assert "the actor learns with 3e-4" in arms_section(plan, {"hopper"})[0].text
+    (common,) = arms_section(
+        Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path), {"hopper"}
+    )
     assert "pretrain.updates = 40000" in common.text
 
 

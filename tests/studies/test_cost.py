@@ -7,7 +7,7 @@ import pytest
 from afrl_ray.config import IQLSettings, TD3BCSettings, TD3Settings
 from afrl_ray.config.study import AttackersSettings
 from afrl_ray.studies.cost import Cost, Speed, hours, paced, shown, works_of
-from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.plan import Plan
 
 MakePlan = Callable[..., Plan]
 

@@ -6,9 +6,10 @@ import pytest
 
 from afrl_ray.config import ConfigError
 from afrl_ray.config.study import AttackersBudget, StudyBudget
-from afrl_ray.studies.expand import Plan, expand
+from afrl_ray.studies.expand import expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
 from afrl_ray.studies.foundations import Foundation
+from afrl_ray.studies.plan import Plan
 from afrl_ray.studies.reproduce import results_directory
 
 MakePlan = Callable[..., Plan]
@@ -138,6 +139,15 @@ def test_what_arms_differ_in_cannot_be_changed(override: str, what: str, setting
             "tuned, q_max=0.5 and tuned, q_max=1.0 are one and the same",
         ),
         ({"arms": {"a": {}, "b": {}}}, {}, "study mine: a and b are one and the same; write arms and a grid"),
+        ({"arms": {"a": {}, "b": {"settings": {"perturbation.condition": "random"}}}}, {"curriculum.q": 0}, "a and b"),
+        ({"grid": {"finetune.random_steps": [10, 20]}}, {}, "tuned, random_steps=10 and tuned, random_steps=20"),
+        ({"grid": {"perturbation.pgd.steps": [1, 2]}}, {}, "tuned, steps=1 and tuned, steps=2"),
+        ({"grid": {"evaluation.episodes": [5, 6]}}, {}, "tuned, episodes=5 and tuned, episodes=6"),
+        (
+            {"arms": {"a": {"trained": False}, "b": {"trained": False, "settings": {"finetune.num_envs": 2}}}},
+            {},
+            "a and b are one and the same",
+        ),
     ],
 )
 def test_arms_that_became_the_same_are_refused(

@@ -9,8 +9,9 @@ import pytest
 
 from afrl_ray.config.study import AttackersSettings
 from afrl_ray.studies import reproduce as reproducing
-from afrl_ray.studies.expand import Plan, expand
+from afrl_ray.studies.expand import expand
 from afrl_ray.studies.look_ahead import look_ahead
+from afrl_ray.studies.plan import Plan
 
 MakePlan = Callable[..., Plan]
 

@@ -9,38 +9,50 @@ import pytest
 
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.studies.collect import foundation_of
-from afrl_ray.studies.expand import Plan, expand
-from afrl_ray.studies.report import set_aside, write_report
+from afrl_ray.studies.expand import expand
+from afrl_ray.studies.plan import Plan
+from afrl_ray.studies.report import begin_results, write_report
 from afrl_ray.studies.sheet import Section
 
 MakePlan = Callable[..., Plan]
 
 
 def report(plan: Plan, folder: Path) -> Path:
-    set_aside(folder, plan, expand(plan))
-    write_report(plan, expand(plan), plan.output / "stages", [Section("Scores", "| a |\n")], folder)
+    begin_results(folder, plan, expand(plan))
+    write_report(plan, expand(plan), [], [Section("Scores", "| a |\n")], folder)
     return folder
 
 
 @pytest.mark.parametrize(
-    ("study", "options", "kept"),
+    ("study", "scale", "options", "kept"),
     [
-        ({}, {}, True),
-        ({}, {"seeds": 3}, True),
-        ({}, {"overrides": {"runtime.trials_at_once": 1}}, True),
-        ({}, {"seeds": 1}, False),
-        ({}, {"robots": ("ant",)}, False),
-        ({}, {"overrides": {"finetune.num_envs": 2}}, False),
-        ({"arms": {"tuned": {}}}, {}, False),
-        ({"settings": {"finetune.num_envs": 2}}, {}, False),
+        ({}, {}, {}, True),
+        ({}, {}, {"seeds": 3}, True),
+        ({}, {}, {"overrides": {"runtime.trials_at_once": 1, "finetune.checkpoint_interval": 200}}, True),
+        ({"title": "Spelt otherwise", "scales": {"tiny": {"steps": 400}, "huge": {"steps": 800}}}, {}, {}, True),
+        ({}, {"presets": {}}, {}, True),  # of none of its arms
+        ({}, {}, {"seeds": 1}, False),
+        ({}, {}, {"robots": ("ant",)}, False),
+        ({}, {}, {"overrides": {"finetune.num_envs": 2}}, False),
+        ({"arms": {"tuned": {}}}, {}, {}, False),
+        ({"settings": {"finetune.num_envs": 2}}, {}, {}, False),
+        ({"results": [{"type": "scores"}, {"type": "curves"}]}, {}, {}, False),
+        ({"conditions": ["normal"]}, {}, {}, False),
+        ({"scales": {"tiny": {"steps": 600}}}, {}, {}, False),
+        ({}, {"robot_settings": {"hopper": {"pretrain.updates": 20_000}}}, {}, False),
     ],
 )
 def test_results_are_replaced_only_by_the_same_with_as_many_seeds(
-    study: dict[str, Any], options: dict[str, Any], kept: bool, make_plan: MakePlan, tmp_path: Path
+    study: dict[str, Any],
+    scale: dict[str, Any],
+    options: dict[str, Any],
+    kept: bool,
+    make_plan: MakePlan,
+    tmp_path: Path,
 ) -> None:
     folder = report(make_plan(), tmp_path / "mine")
     (folder / "old.png").touch()
-    report(make_plan(study, **options), folder)
+    report(make_plan(study, scale, **options), folder)
     assert (folder / "old.png").exists() == kept
     asides = list(tmp_path.glob("mine.replaced-*"))
     assert [(aside / "old.png").exists() for aside in asides] == ([] if kept else [True])
@@ -49,12 +61,16 @@ def test_results_are_replaced_only_by_the_same_with_as_many_seeds(
 def test_the_commits_of_the_work_are_those_of_its_stages(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan()
     foundation = foundation_of(expand(plan)[0], plan.output / "stages")
-    for stage in (foundation.pretrain, foundation.attack):
+    stages = [foundation.data, foundation.pretrain, foundation.attack]
+    for stage in stages[1:]:
         stage.begin()
         stage.finish({}, 0)
     manifest = foundation.attack.directory / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "commit": "earlier"}))
-    facts = json.loads((report(plan, tmp_path / "mine") / "study.json").read_text())
+    write_report(plan, expand(plan), stages, [Section("Scores", "| a |\n")], tmp_path / "mine")
+    facts = json.loads((tmp_path / "mine/study.json").read_text())
+    assert list(facts["settings"]) == ["hopper 0 offline", "hopper 0 tuned", "hopper 1 offline", "hopper 1 tuned"]
+    assert facts["settings"]["hopper 1 tuned"]["seed"] == 1
     now = facts["commit"]
     assert facts["commits of the work"] == sorted(["earlier", *([now] if now else [])])
     text = (tmp_path / "mine" / "report.md").read_text()
@@ -72,12 +88,29 @@ def test_results_below_a_uri_are_those_of_every_machine(
     (first / "old.png").touch()
     mirror.publish(first, "results")
     plan = make_plan(seeds=seeds)
-    set_aside(second, plan, expand(plan), mirror)
+    begin_results(second, plan, expand(plan), mirror)
     assert (second / "old.png").exists() == kept
-    write_report(plan, expand(plan), plan.output / "stages", [], second)
+    write_report(plan, expand(plan), [], [], second)
     mirror.publish(second, "results")
     index = mirror.index()
     assert index is not None
     assert ("old.png" in index.entries) == kept
     asides = list((tmp_path / "twin").glob("mine.replaced-*"))
     assert [(aside / "old.png").exists() for aside in asides] == ([] if kept else [True])
+
+
+def test_files_that_no_study_has_made_are_left_alone(make_plan: MakePlan, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("precious")
+    with pytest.raises(ValueError, match=r"mine holds files that no study has made; move them away, or write --output"):
+        begin_results(folder, make_plan(), expand(make_plan()))
+    assert (folder / "notes.txt").read_text() == "precious"
+
+
+def test_a_report_names_only_what_it_has(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(overrides={"finetune.num_envs": 2, "attack": {"episodes": 3}})
+    text = (report(plan, tmp_path / "mine") / "report.md").read_text()
+    assert "- settings changed on the command line: finetune.num_envs = 2; attack.episodes = 3\n" in text
+    assert "ant by the scale" not in text
+    assert "commits of the work" not in text

@@ -14,7 +14,7 @@ from afrl_ray.config.study import AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.evaluation import plots
 from afrl_ray.studies import attackers, sheet
 from afrl_ray.studies.collect import Findings
-from afrl_ray.studies.expand import Plan
+from afrl_ray.studies.plan import Plan
 from afrl_ray.studies.results import write_results as write
 from afrl_ray.studies.sheet import Section
 
