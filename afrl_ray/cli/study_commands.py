@@ -147,6 +147,9 @@ def _list(arguments: argparse.Namespace) -> None:
                 {"scale": short_name(scale), "study": name, "title": title, "robots": list(robots), "seeds": len(seeds)}
                 | vars(Cost.of(works[-1]))
             )
+    if not rows:
+        names = " or ".join(map(short_name, scales))
+        raise ValueError(f"none of these studies has a scale {names}; write --scale with one that they have")
     from afrl_ray.studies.speed import measure_speeds
 
     cores = os.cpu_count() or 1

@@ -5,7 +5,7 @@ from pathlib import Path
 from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, GeneratedData, MinariData
 from afrl_ray.datasets.d4rl_data import find_d4rl_file, read_d4rl, without_contact_forces
 from afrl_ray.datasets.generated import generate_transitions, load_data_policy
-from afrl_ray.datasets.minari_data import MissingDependencyError, read_minari, save_minari
+from afrl_ray.datasets.minari_data import MissingDependencyError, open_minari, read_minari, save_minari
 from afrl_ray.datasets.normalization import observation_statistics
 from afrl_ray.datasets.transitions import Progress, Transitions
 from afrl_ray.envs import check_policy_fits, environment_sizes, find_robot
@@ -27,7 +27,8 @@ def check_source(settings: DataSettings, environment: EnvironmentSettings) -> No
     """What `load_transitions` would refuse, as far as that is known before anything is read or rolled out.
 
     Raises:
-        FileNotFoundError: the policy's or D4RL's file, or the bundled expert, is not there.
+        FileNotFoundError: the policy's file, the data set or the bundled expert is not there.
+        MissingDependencyError: the source needs a package that is not installed.
         ValueError: it is of another robot than `environment`, or no policy.
     """
     match settings:
@@ -36,6 +37,8 @@ def check_source(settings: DataSettings, environment: EnvironmentSettings) -> No
         case D4RLData():
             _check_robot(settings.dataset, environment)
             find_d4rl_file(settings.dataset)
+        case MinariData():
+            open_minari(settings.dataset)
 
 
 def load_transitions(

@@ -43,8 +43,7 @@ def read_minari(settings: MinariData, progress: Progress | None = None) -> Trans
         FileNotFoundError: neither a folder nor a local data set has this name.
         ValueError: its observations or actions are not flat vectors, or it holds no steps.
     """
-    minari = _import_minari()
-    dataset = _open(minari, settings.dataset)
+    dataset = open_minari(settings.dataset)
     for role, space in (("observation", dataset.observation_space), ("action", dataset.action_space)):
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise ValueError(
@@ -71,7 +70,14 @@ def read_minari(settings: MinariData, progress: Progress | None = None) -> Trans
     return Transitions(*(np.concatenate(column)[:rows] for column in zip(*parts, strict=True)))
 
 
-def _open(minari: Any, dataset: str) -> Any:
+def open_minari(dataset: str) -> Any:
+    """The Minari data set of this name, or in this folder; nothing of it is read yet.
+
+    Raises:
+        MissingDependencyError: Minari is not installed.
+        FileNotFoundError: neither a folder nor a local data set has this name.
+    """
+    minari = _import_minari()
     folder = Path(dataset).expanduser()
     for candidate in (folder / "data", folder):
         if (candidate / "metadata.json").is_file():

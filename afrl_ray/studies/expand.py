@@ -56,7 +56,7 @@ def robot_label(name: str) -> str:
     robot = find_robot(name)
     if robot is None:
         known = ", ".join(known.name for known in robots.ROBOTS)
-        raise ConfigError(f"{name} is no robot; write one of {known}{did_you_mean(name)}")
+        raise ConfigError(f"{name!r} is no robot; write one of {known}{did_you_mean(name)}")
     return name if name in robot.environment_ids[1:] else robot.name
 
 

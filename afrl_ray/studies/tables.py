@@ -85,7 +85,7 @@ def _improvement(sheet: Sheet, baseline: str) -> Iterator[_ScoreTable]:
         label: with_interval(Interval(cell["probability"], cell["low"], cell["high"]), digits=2)
         for label, cell in cells.iterrows()
     }
-    title = f"Probability that a run scores more than one of {baseline}, 95 % interval"
+    title = f"{_CHOSEN['final']}: probability that a run scores more than one of {baseline}, 95 % interval"
     yield _ScoreTable(title, cells, ["arm"], text, _FEW_RUNS * _are_few(sheet.findings.scores))
 
 

@@ -19,7 +19,7 @@ def test_data_is_described_and_written(config: str, tmp_path: Path, capsys: pyte
     transitions = Transitions.load(Path("out.npz"))
     assert printed == {
         "transitions": 50,
-        "episodes": 3,
+        "episodes": 2,
         "mean_return": pytest.approx(transitions.episode_returns().mean()),
         "fingerprint": transitions.fingerprint(),
         "npz": "out.npz",

@@ -71,7 +71,7 @@ def test_all_studies(plans: list[Any]) -> None:
         ("table9 --scale smoke", "there is no study 'table9'"),
         ("table1 --scale huge", "there is no scale 'huge'"),
         ("table1 --scale smoke --seeds 0", "--seeds is 0; write 1 or more"),
-        ("table1 --scale smoke --robot horse", "horse is no robot; write one of hopper"),
+        ("table1 --scale smoke --robot horse", "'horse' is no robot; write one of hopper"),
         ("table1 --scale smoke --robot hoper", "walker2d, ant; did you mean hopper?"),
         ("list mine.yaml", "mine.yaml"),
         ("table1 --scale smoke finetune.stepz=1", "finetune.stepz is not a setting; did you mean finetune.steps?"),
@@ -89,6 +89,16 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert message in error.splitlines()[0]
     assert not plans
+
+
+def test_a_study_without_the_packages_scales_is_listed_with_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "own.yaml"
+    study.write_text("{title: Own, arms: {tuned: {}}, results: [{type: scores}], scales: {mine: {steps: 200}}}")
+    assert main(["reproduce", "list", str(study)]) == 2
+    message = "none of these studies has a scale smoke or small or paper; write --scale with one that they have"
+    assert capsys.readouterr().err == f"error: {message}\n"
 
 
 @pytest.mark.parametrize("studies", [["a/x.yaml", "b/x.yaml"], ["fig5", "a/fig5.yaml"]])

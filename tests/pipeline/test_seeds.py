@@ -25,7 +25,8 @@ from afrl_ray.pipeline.trial import trial_algorithm_config
 from afrl_ray.rollouts import Candidate, CandidateEpisodes, Episodes
 from afrl_ray.seeding import derive_seed
 
-RUNS = range(4)
+RUNS = range(5)
+"""As many as the paper scale and the demo have."""
 ATTACK = {"attack": {"population": 4, "generations": 3, "episodes": 10}}
 
 

@@ -132,8 +132,12 @@ def study_file(folder: Path, steps: int) -> str:
 
 
 def test_a_run_that_is_continued_is_the_one_that_never_stopped(output: Path, tmp_path: Path) -> None:
+    (tmp_path / "tune").mkdir()
+    (tmp_path / "tune/notes.txt").write_text("somebody's own")
     for steps in (200, 400):
         reproduce(tmp_path, study_file(tmp_path, steps))
+    assert (tmp_path / "tune/notes.txt").exists()
+    assert not (tmp_path / "stages/.tune").exists()
     ((name, continued),) = curves(tmp_path / "stages").items()
     # the whole run, of 400 steps, is there from table2
     assert continued == curves(output / "stages")[name]

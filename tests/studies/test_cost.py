@@ -104,13 +104,15 @@ def test_other_faults_need_banks_of_their_own(make_plan: MakePlan) -> None:
         {"name": "bias", "fault": {"type": "bias"}, "condition": "adversarial"},
         {"name": "bias again", "fault": {"type": "bias", "magnitude": 0.3}, "condition": "adversarial"},
         {"name": "late", "fault": {"type": "delay"}, "condition": "adversarial"},
+        {"name": "dead", "fault": {"type": "dead_joint"}, "condition": "adversarial"},
         {"name": "noise", "fault": {"type": "action_noise"}, "condition": "random"},
     ]
     plan = make_plan(
         {"arms": {"offline": {"trained": False}}, "conditions": conditions}, {"settings": SETTINGS}, seeds=1
     )
-    # one search of 4 × 3 candidates for the bias, one that tries three delays; each candidate plays 2 episodes of 10
-    assert cost_of(plan).other_steps == FOUNDATION + 240 + 3 * 2 * 10 + 6 * 7 * 10
+    # one search of 4 × 3 candidates for the bias; three delays and the hopper's three joints are all tried; each
+    # candidate plays 2 episodes of 10
+    assert cost_of(plan).other_steps == FOUNDATION + 240 + 2 * 3 * 2 * 10 + 7 * 7 * 10
 
 
 def test_attackers_need_a_pretrained_policy_and_their_budgets(make_plan: MakePlan) -> None:

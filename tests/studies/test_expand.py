@@ -277,7 +277,7 @@ def test_reads_are_in_order_and_end_with_the_training(make_plan: MakePlan) -> No
             {"policy_interval": 50},
             r"policy_interval \(50\) is not a multiple of finetune.evaluation_interval \(100\)",
         ),
-        ({}, {"robots": ["horse"]}, "horse is no robot; write one of hopper, halfcheetah, walker2d, ant"),
+        ({}, {"robots": ["horse"]}, "'horse' is no robot; write one of hopper, halfcheetah, walker2d, ant"),
         ({"settings": {"search": {"space": {"seed": [1]}}}}, {}, "a study has no search"),
         ({"arms": {"a": {}, "b": {"match_mean_q": "a"}}}, {}, "match_mean_q needs curriculum.type=linear, not fixed"),
         (

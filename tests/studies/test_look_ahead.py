@@ -32,6 +32,7 @@ def test_what_is_right_passes(make_plan: MakePlan) -> None:
         ({"conditions": [{"name": "dead", "fault": {"type": "dead_joint", "magnitude": 9}}]}, {}, "9"),
         ({}, {"data.policy": "none.safetensors"}, "none.safetensors"),
         ({}, {"data": {"type": "d4rl", "dataset": "ant-expert-v2"}}, "ant-expert-v2"),
+        ({}, {"data": {"type": "minari", "dataset": "nope/nope-v0"}}, "no Minari data set nope/nope-v0"),
     ],
 )
 def test_mistakes_name_study_arm_and_robot(

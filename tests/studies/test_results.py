@@ -83,13 +83,9 @@ def with_results(*results: dict[str, Any], **study: Any) -> dict[str, Any]:
 def test_the_score_table_has_final_and_chosen_policies(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan(with_results({"type": "scores", "baseline": "offline"}))
     sections = write_results(plan, Findings(score_rows(ARMS), curve_rows(["tuned"])), tmp_path)
-    assert [section.title.partition(":")[0] for section in sections] == [
-        "Policies at the end of their training",
-        "Policies at the end of their training",
-        "Policies chosen by validation",
-        "Policies chosen by validation",
-        "Probability that a run scores more than one of offline, 95 % interval",
-    ]
+    end, chosen = "Policies at the end of their training", "Policies chosen by validation"
+    assert [section.title.partition(":")[0] for section in sections] == [end, end, chosen, chosen, end]
+    assert sections[4].title == f"{end}: probability that a run scores more than one of offline, 95 % interval"
     # four episodes 20, 20, 22, 22: s = √(4/3), s / √4 = 0.577
     assert "| offline | 1.0 ± 0.6 | 11.0 ± 0.6 | 21.0 ± 0.6 | 11.0 ± 0.6 |" in sections[0].text
     assert "| tuned | 101.0 [100.0, 102.0] | 111.0 [110.0, 112.0] |" in sections[1].text
