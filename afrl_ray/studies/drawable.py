@@ -1,6 +1,6 @@
 """Whether a study's results can be made of what its cases will leave, found before anything runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from afrl_ray.config import ConfigError
 from afrl_ray.config import study as kinds
@@ -37,10 +37,10 @@ def _mistakes(result: kinds.ResultSettings, study: kinds.StudySettings, cases: S
             yield from _not_one(arm, "baseline", cases)
         case kinds.ConvergenceTable(reference=arm, condition=condition):
             yield from _not_one(arm, "reference", trained)
-            if condition not in _validated(trained):
+            if condition not in _validated(trained, all):
                 yield f"validation has no condition {condition} in every training; write one of {', '.join(CONDITIONS)}"
         case kinds.LearningCurves():
-            if not set(study.condition_names) & {*CONDITIONS, "pgd"}:
+            if not set(study.condition_names) & _validated(trained, any):
                 yield f"none of the study's conditions is one of validation; add one of {', '.join(CONDITIONS)}"
         case kinds.AgainstData() if "normal" not in study.conditions:
             yield "data are compared with scores under normal, which is none of the study's conditions"
@@ -68,10 +68,10 @@ def _repeated(result: kinds.ResultSettings, before: Sequence[kinds.ResultSetting
         yield "there are two, which would write the same files; keep one of them"
 
 
-def _validated(trained: Sequence[Case]) -> set[str]:
-    """Conditions that every training is validated under."""
-    always_pgd = all(case.settings.perturbation.condition == "pgd" for case in trained)
-    return {*CONDITIONS, *(["pgd"] if always_pgd else [])}
+def _validated(trained: Sequence[Case], of: Callable[[Iterable[bool]], bool]) -> set[str]:
+    """Conditions that all of the trainings, or any of them, are validated under."""
+    under_pgd = of(case.settings.perturbation.condition == "pgd" for case in trained)
+    return {*CONDITIONS, *(["pgd"] if under_pgd else [])}
 
 
 def _not_one(arm: str, what: str, cases: Sequence[Case]) -> Iterator[str]:

@@ -46,6 +46,7 @@ def refused(study: dict[str, Any], results: list[dict[str, Any]], make_plan: Mak
             {"type": "curves"},
             "none of the study's conditions is one of validation",
         ),
+        ({"conditions": ["pgd"]}, {"type": "curves"}, "none of the study's conditions is one of validation"),
         ({"conditions": ["random"]}, {"type": "against_data"}, "data are compared with scores under normal"),
         (
             MODE,
