@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ class _ScoreTable:
     """What to write, at the label of each row of `cells`."""
     note: str = ""
 
-    @property
+    @cached_property
     def table(self) -> pd.DataFrame:
         return laid_out(self.cells, self.rows, self.text)
 
