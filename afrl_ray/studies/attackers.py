@@ -34,7 +34,8 @@ def compare(case: Case, study: AttackersSettings, budget: AttackersBudget, store
     Raises:
         ValueError: an optimizer that nevergrad does not know.
     """
-    foundation, stage = Foundation(case.settings, store), comparison_stage(case, study, budget, store)
+    foundation = Foundation(case.settings, store)
+    stage = comparison_stage(foundation, study, budget)
     if not stage.finished():
         _compare(foundation, study, budget, stage)
     return pd.read_parquet(stage.directory / _FILE).assign(robot=case.robot, run=case.seed)
@@ -88,9 +89,8 @@ def _table(lowest: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**columns, **{name: [f"{value:,.0f}" for value in part] for name, part in counts.items()}})
 
 
-def comparison_stage(case: Case, study: AttackersSettings, budget: AttackersBudget, store: Path) -> Stage:
-    """Where the case's comparison is kept."""
-    foundation = Foundation(case.settings, store)
+def comparison_stage(foundation: Foundation, study: AttackersSettings, budget: AttackersBudget) -> Stage:
+    """Where the comparison against its policy is kept."""
     experiment = foundation.experiment
     return experiment.stage(
         "attackers",

@@ -56,38 +56,49 @@ def run_of(case: Case, store: Path) -> TrainingRun:
     return TrainingRun(settings, store, case.policy_interval)
 
 
-def subjects_of(case: Case, store: Path) -> Iterator[tuple[int, PolicyKind, Subject]]:
-    """(step, kind, policy) of everything that is measured of a finished case."""
+@dataclass(frozen=True)
+class Outcome:
+    """A finished case, with the policies that are measured of it."""
+
+    case: Case
+    policies: tuple[tuple[int, PolicyKind, Subject], ...]
+    """(step, kind, policy)"""
+
+
+def outcome_of(case: Case, store: Path) -> Outcome:
+    """Reads the policies of a finished case."""
     if not case.trained:
         foundation = foundation_of(case, store)
         subject = Subject(foundation, foundation.policy(), case.name)
-        yield from ((0, kind, subject) for kind in POLICY_KINDS)
-        return
+        return Outcome(case, tuple((0, kind, subject) for kind in POLICY_KINDS))
     run = run_of(case, store)
     run.stage.refresh()
+    policies = []
     for step in case.reads:
         for kind in POLICY_KINDS:
             policy = load_policy_file(run.policy_file(step, kind))[0]
-            yield step, kind, Subject(run.foundation, policy, f"{case.name} {kind} at {step}")
+            policies.append((step, kind, Subject(run.foundation, policy, f"{case.name} {kind} at {step}")))
+    return Outcome(case, tuple(policies))
 
 
-def stages_of(study: StudySettings, case: Case, store: Path) -> Iterator[Stage]:
+def stages_of(study: StudySettings, outcome: Outcome, store: Path) -> Iterator[Stage]:
     """Everything that the results of a finished case were made in."""
-    foundation = foundation_of(case, store)
+    foundation = foundation_of(outcome.case, store)
     yield from (foundation.data, foundation.pretrain, foundation.attack)
-    if case.trained:
-        yield run_of(case, store).stage
-    for _, _, subject in subjects_of(case, store):
+    if outcome.case.trained:
+        yield run_of(outcome.case, store).stage
+    for _, _, subject in outcome.policies:
         yield from (subject.stage(condition) for condition in study.conditions)
 
 
-def collect(study: StudySettings, cases: Sequence[Case], store: Path) -> Findings:
-    """The findings of finished cases."""
+def collect(study: StudySettings, outcomes: Sequence[Outcome], store: Path) -> Findings:
+    """The findings of finished cases whose policies have been measured."""
     scores, curves = [], []
-    for case in cases:
+    for outcome in outcomes:
+        case = outcome.case
         labels = {"arm": case.arm, "robot": case.robot, **{name: _cell(value) for name, value in case.varied.items()}}
         data_score = _data_score(foundation_of(case, store))
-        for step, kind, subject in subjects_of(case, store):
+        for step, kind, subject in outcome.policies:
             rows = scores_of(subject, study.conditions)
             scores.append(rows.assign(policy=kind, step=step, data=data_score, **labels))
         if case.trained:

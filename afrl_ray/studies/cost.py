@@ -13,11 +13,10 @@ from afrl_ray.config.algorithm import OffPolicySettings
 from afrl_ray.config.names import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.envs import make_vector_env
-from afrl_ray.envs.robots import find_robot
 from afrl_ray.perturbations import Body, FiniteSet, make_fault
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
 from afrl_ray.studies.expand import expand
-from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.plan import Case, Plan, named_robot
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""
@@ -227,6 +226,4 @@ def _attacked_elsewhere(settings: ExperimentSettings, own: FaultSettings) -> lis
 
 
 def _resolved(settings: ExperimentSettings, fault: FaultSettings) -> FaultSettings:
-    robot = find_robot(settings.environment.id)
-    assert robot is not None
-    return fault.resolved(settings.perturbation.epsilon or robot.epsilon)
+    return fault.resolved(settings.perturbation.epsilon or named_robot(settings.environment.id).epsilon)

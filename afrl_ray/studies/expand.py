@@ -14,11 +14,10 @@ from afrl_ray.config.study import (
     StudyBudget,
     StudySettings,
 )
-from afrl_ray.envs import robots
-from afrl_ray.envs.robots import did_you_mean, find_robot, resolve_environment
+from afrl_ray.envs.robots import resolve_environment
 from afrl_ray.studies.drawable import check_results
 from afrl_ray.studies.overrides import check_settings, content
-from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.plan import Case, Plan, named_robot
 
 PRETRAINED = "pretrained"
 """The only arm of a study that trains nothing more."""
@@ -53,10 +52,7 @@ def robot_label(name: str) -> str:
     Raises:
         ConfigError: there is no such robot.
     """
-    robot = find_robot(name)
-    if robot is None:
-        known = ", ".join(known.name for known in robots.ROBOTS)
-        raise ConfigError(f"{name!r} is no robot; write one of {known}{did_you_mean(name)}")
+    robot = named_robot(name)
     return name if name in robot.environment_ids[1:] else robot.name
 
 
@@ -146,8 +142,7 @@ def _settings(
     last: Mapping[str, Any] | None = None,
 ) -> ExperimentSettings:
     """Those of the scale, the robot, the study, then `layers`, then what the command says, then `last`."""
-    settings, robot = ExperimentSettings(), find_robot(label)
-    assert robot is not None
+    settings, robot = ExperimentSettings(), named_robot(label)
     every = [
         plan.scale.settings,
         plan.scale.robot_settings.get(robot.name, {}),

@@ -7,6 +7,19 @@ from typing import Any
 
 from afrl_ray.config import ConfigError, ExperimentSettings
 from afrl_ray.config.study import AnyStudy, AttackersBudget, ScaleSettings, StudyBudget
+from afrl_ray.envs import robots
+
+
+def named_robot(name: str) -> robots.Robot:
+    """The robot with this short name, Gymnasium id or D4RL name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if (robot := robots.find_robot(name)) is None:
+        known = ", ".join(known.name for known in robots.ROBOTS)
+        raise ConfigError(f"{name!r} is no robot; write one of {known}{robots.did_you_mean(name)}")
+    return robot
 
 
 @dataclass(frozen=True)

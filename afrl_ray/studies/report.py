@@ -1,13 +1,12 @@
 """The report of a study, which shows all results, and study.json, which says what they came from."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, StudyBudget
-from afrl_ray.envs.robots import Robot, find_robot
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import (
     Stage,
@@ -22,7 +21,7 @@ from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.studies.arms import arms_section, listed
 from afrl_ray.studies.overrides import content
-from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.plan import Case, Plan, named_robot
 from afrl_ray.studies.sheet import Section
 
 REPORT = "report.md"
@@ -71,7 +70,7 @@ def write_report(
     facts = _facts(plan, cases) | {"commits of the work": _commits(stages)}
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
-    for section in (*arms_section(plan, {robot.name for robot in _robots(cases)}), *sections):
+    for section in (*arms_section(plan, {named_robot(case.robot).name for case in cases}), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]
     with replacing(directory / REPORT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -115,13 +114,6 @@ def _facts(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
         "offline updates": sorted({case.settings.pretrain.updates for case in cases}),
         "settings changed on the command line": without_passwords(dict(plan.overrides)),
     }
-
-
-def _robots(cases: Iterable[Case]) -> Iterator[Robot]:
-    for case in cases:
-        robot = find_robot(case.robot)
-        assert robot is not None
-        yield robot
 
 
 def _commits(stages: Iterable[Stage]) -> list[str]:

@@ -16,7 +16,7 @@ from afrl_ray.pipeline.run import refuse_a_database_of_one_node, require_folder
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
 from afrl_ray.studies.attackers import compare, comparison_stage, write_comparison
-from afrl_ray.studies.collect import collect, foundation_of, run_of, stages_of, subjects_of
+from afrl_ray.studies.collect import collect, foundation_of, outcome_of, run_of, stages_of
 from afrl_ray.studies.expand import expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained
@@ -124,14 +124,14 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     begin_results(directory, plan, cases, mirror)
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
-            subjects = (subject for case in cases for _, _, subject in subjects_of(case, store))
-            measure_all(subjects, study.conditions)
-            stages = [stage for case in cases for stage in stages_of(study, case, store)]
-            sections = write_results(study, budget, collect(study, cases, store), directory)
+            outcomes = [outcome_of(case, store) for case in cases]
+            measure_all((subject for outcome in outcomes for _, _, subject in outcome.policies), study.conditions)
+            stages = [stage for outcome in outcomes for stage in stages_of(study, outcome, store)]
+            sections = write_results(study, budget, collect(study, outcomes, store), directory)
         case AttackersSettings() as study, AttackersBudget() as budget:
             rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)
             foundations = [foundation_of(case, store) for case in cases]
-            stages = [comparison_stage(case, study, budget, store) for case in cases]
+            stages = [comparison_stage(foundation, study, budget) for foundation in foundations]
             stages += [stage for foundation in foundations for stage in (foundation.data, foundation.pretrain)]
             sections = write_comparison(rows, study, budget, directory)
         case other:
