@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config import with_settings
+from afrl_ray.config import ExperimentSettings, with_settings
 from afrl_ray.config.study import StudySettings
 from afrl_ray.curriculum.schedules import matching_q_max, mean_q
 from afrl_ray.networks import load_policy_file
@@ -61,6 +61,8 @@ class Outcome:
     """A finished case, with the policies that are measured of it."""
 
     case: Case
+    settings: ExperimentSettings
+    """As it was run: with the q_max that was matched."""
     policies: tuple[tuple[int, PolicyKind, Subject], ...]
     """(step, kind, policy)"""
 
@@ -70,7 +72,7 @@ def outcome_of(case: Case, store: Path) -> Outcome:
     if not case.trained:
         foundation = foundation_of(case, store)
         subject = Subject(foundation, foundation.policy(), case.name)
-        return Outcome(case, tuple((0, kind, subject) for kind in POLICY_KINDS))
+        return Outcome(case, case.settings, tuple((0, kind, subject) for kind in POLICY_KINDS))
     run = run_of(case, store)
     run.stage.refresh()
     policies = []
@@ -78,7 +80,7 @@ def outcome_of(case: Case, store: Path) -> Outcome:
         for kind in POLICY_KINDS:
             policy = load_policy_file(run.policy_file(step, kind))[0]
             policies.append((step, kind, Subject(run.foundation, policy, f"{case.name} {kind} at {step}")))
-    return Outcome(case, tuple(policies))
+    return Outcome(case, run.settings, tuple(policies))
 
 
 def stages_of(study: StudySettings, outcome: Outcome, store: Path) -> Iterator[Stage]:

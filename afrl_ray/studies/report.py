@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, StudyBudget
 from afrl_ray.evaluation.files import replacing
@@ -21,12 +23,22 @@ from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.studies.arms import arms_section, listed
 from afrl_ray.studies.overrides import content
-from afrl_ray.studies.plan import Case, Plan, named_robot
+from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
 REPORT = "report.md"
 _STUDY = "study.json"
 _MADE_OF = "made of"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the results of a study come from."""
+
+    settings: Mapping[str, ExperimentSettings]
+    """What each case was run with, by the case's name."""
+    stages: Sequence[Stage]
+    """What the work was done in."""
 
 
 def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mirror | None = None) -> None:
@@ -64,13 +76,13 @@ def require_results_folder(directory: Path) -> None:
 
 
 def write_report(
-    plan: Plan, cases: Sequence[Case], stages: Iterable[Stage], sections: Sequence[Section], directory: Path
+    plan: Plan, cases: Sequence[Case], origin: Origin, sections: Sequence[Section], directory: Path
 ) -> None:
-    """report.md and study.json, with the commits that the work in `stages` was done at."""
-    facts = _facts(plan, cases) | {"commits of the work": _commits(stages)}
+    """report.md and study.json, with the origin's settings and the commits that its work was done at."""
+    facts = _facts(plan, cases) | {"commits of the work": _commits(origin.stages)}
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
-    for section in (*arms_section(plan, {named_robot(case.robot).name for case in cases}), *sections):
+    for section in (*arms_section(plan, cases), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]
     with replacing(directory / REPORT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -80,7 +92,7 @@ def write_report(
             **facts,
             "versions": package_versions(),
             "plan": plan.study.model_dump(mode="json"),
-            "settings": {case.name: case.settings.model_dump(mode="json") for case in cases},
+            "settings": {name: own.model_dump(mode="json") for name, own in origin.settings.items()},
             _MADE_OF: _made_of(plan, cases),
         },
     )

@@ -23,7 +23,7 @@ from afrl_ray.studies.foundations import make_banks, make_pretrained
 from afrl_ray.studies.look_ahead import look_ahead
 from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.plan import Case, Plan
-from afrl_ray.studies.report import REPORT, begin_results, require_results_folder, write_report
+from afrl_ray.studies.report import REPORT, Origin, begin_results, require_results_folder, write_report
 from afrl_ray.studies.results import write_results
 from afrl_ray.studies.train import NamedRun, train
 from afrl_ray.telemetry import bind, configure_logs, job_of
@@ -125,10 +125,12 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
             outcomes = [outcome_of(case, store) for case in cases]
+            settings = {outcome.case.name: outcome.settings for outcome in outcomes}
             measure_all((subject for outcome in outcomes for _, _, subject in outcome.policies), study.conditions)
             stages = [stage for outcome in outcomes for stage in stages_of(study, outcome, store)]
             sections = write_results(study, budget, collect(study, outcomes, store), directory)
         case AttackersSettings() as study, AttackersBudget() as budget:
+            settings = {case.name: case.settings for case in cases}
             rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)
             foundations = [foundation_of(case, store) for case in cases]
             stages = [comparison_stage(foundation, study, budget) for foundation in foundations]
@@ -136,7 +138,7 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
             sections = write_comparison(rows, study, budget, directory)
         case other:
             raise TypeError(f"not a study: {other!r}")
-    write_report(plan, cases, stages, sections, directory)
+    write_report(plan, cases, Origin(settings, stages), sections, directory)
     if mirror is not None:
         mirror.publish(directory, "results")
     done = Reproduced(plan, directory)

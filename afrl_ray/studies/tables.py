@@ -157,7 +157,10 @@ def convergence_table(sheet: Sheet, result: kinds.ConvergenceTable) -> list[Sect
                 names["steps_to_reference"]: _steps(part["steps_to_reference"]),
             }
         )
-    title = "Convergence: median over runs (each run), from validation scores smoothed over five evaluations"
+    title = (
+        "Convergence: final score, mean over runs, and steps, median over runs (each run); from validation scores "
+        "smoothed over five evaluations"
+    )
     return [_written(sheet, "convergence", title, pd.DataFrame(lines), numbers=len(names))]
 
 

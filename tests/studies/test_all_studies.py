@@ -112,6 +112,9 @@ def test_linear_has_the_adaptive_run_s_mean_q(output: Path) -> None:
     assert means["fixed"] == 0.5
     assert means["adaptive"] > 0
     assert means["linear"] == pytest.approx(means["adaptive"], abs=1e-5)
+    trained_with = rows[rows["arm"] == "linear"]["q_max"].iloc[0]
+    recorded = json.loads((output / "smoke" / "fig5" / "study.json").read_text())["settings"]
+    assert recorded["hopper 0 linear"]["curriculum"]["q_max"] == pytest.approx(trained_with, abs=1e-6)
 
 
 def test_a_second_call_keeps_everything(output: Path) -> None:

@@ -41,33 +41,49 @@ def test_the_report_says_what_arms_change_and_what_the_scale_notes(make_plan: Ma
             "linear": {"settings": {"curriculum": {"type": "linear"}}, "match_mean_q": "plain"},
         }
     }
-    differ, common = arms_section(make_plan(study, {"notes": {"wide": "Wide is ours."}}), {"ant"})
+    plan = make_plan(study, {"notes": {"wide": "Wide is ours."}}, robots=("ant",))
+    differ, common = arms_section(plan, expand(plan))
     assert differ.text.splitlines() == [
         "- offline: not fine-tuned",
-        "- plain: nothing",
+        "- plain: finetune.offline_ratio = 0.25",
         "- wide: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.7",
-        "- linear: curriculum.type = linear; q_max so that the mean of q is that of plain",
+        "- linear: finetune.offline_ratio = 0.25; curriculum.type = linear; "
+        "q_max so that the mean of q is that of plain",
         "",
         "Wide is ours.",
     ]
-    assert common.text.splitlines() == [
-        "- by the scale tiny: finetune.evaluation_interval = 100; finetune.checkpoint_interval = 100; "
-        "data.transitions = 500",
-        "- ant by the scale: finetune.offline_ratio = 0.25",
+    assert common.text == "- all: data.transitions = 500; finetune.evaluation_interval = 100"
+
+
+def test_robots_that_have_settings_of_their_own_are_told_apart(make_plan: MakePlan) -> None:
+    """The scale gives the ant a ratio of its own, which one of the arms does not leave it."""
+    arms = {"plain": {}, "more": {"settings": {"finetune.offline_ratio": 0.7}}}
+    plan = make_plan({"arms": arms}, robots=("hopper", "ant"))
+    differ, common = arms_section(plan, expand(plan))
+    assert differ.text.splitlines() == [
+        "- plain: nothing",
+        "- plain, ant: finetune.offline_ratio = 0.25",
+        "- more: finetune.offline_ratio = 0.7",
     ]
-    study = {"arms": {"plain": {}}, "presets": ["wide"], "settings": {"finetune.offline_ratio": 0.9}}
-    differ, common = arms_section(make_plan(study), {"hopper"})
-    assert differ.text == "- plain: nothing"
-    by_study = "- by the study: finetune.algorithm.policy_delay = 3; finetune.offline_ratio = 0.9"
-    assert common.text.splitlines()[-1] == by_study
+    assert common.text == "- all: data.transitions = 500; finetune.evaluation_interval = 100"
+    plan = make_plan({"arms": {"plain": {}}}, robots=("hopper", "ant"))
+    assert arms_section(plan, expand(plan))[1].text.splitlines()[-1] == "- ant: finetune.offline_ratio = 0.25"
+
+
+def test_nothing_is_listed_that_an_algorithm_does_not_have(tmp_path: Path) -> None:
+    """The small scale sets TD3's exploration noise; table 3 trains SAC."""
+    plan = Plan("table3", load_study("table3"), "small", load_scale("small"), tmp_path)
+    differ, common = arms_section(plan, expand(plan))
+    assert "exploration_noise" not in differ.text + common.text
+    assert "curriculum.type = adaptive" in common.text
+    assert "curriculum.q" not in common.text
 
 
 def test_the_small_scale_notes_how_scratch_still_differs(tmp_path: Path) -> None:
     plan = Plan("table1", load_study("table1"), "small", load_scale("small"), tmp_path)
-    assert "the actor learns with 3e-4" in arms_section(plan, {"hopper"})[0].text
-    (common,) = arms_section(
-        Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path), {"hopper"}
-    )
+    assert "the actor learns with 3e-4" in arms_section(plan, expand(plan))[0].text
+    plan = Plan("attackers", load_study("attackers"), "small", load_scale("small"), tmp_path)
+    (common,) = arms_section(plan, expand(plan))
     assert "pretrain.updates = 40000" in common.text
 
 

@@ -7,19 +7,24 @@ from typing import Any
 
 import pytest
 
+from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.plan import Plan
-from afrl_ray.studies.report import begin_results, write_report
+from afrl_ray.studies.report import Origin, begin_results, write_report
 from afrl_ray.studies.sheet import Section
 
 MakePlan = Callable[..., Plan]
 
 
+def origin(plan: Plan, *stages: Stage) -> Origin:
+    return Origin({case.name: case.settings for case in expand(plan)}, stages)
+
+
 def report(plan: Plan, folder: Path) -> Path:
     begin_results(folder, plan, expand(plan))
-    write_report(plan, expand(plan), [], [Section("Scores", "| a |\n")], folder)
+    write_report(plan, expand(plan), origin(plan), [Section("Scores", "| a |\n")], folder)
     return folder
 
 
@@ -67,7 +72,7 @@ def test_the_commits_of_the_work_are_those_of_its_stages(make_plan: MakePlan, tm
         stage.finish({}, 0)
     manifest = foundation.attack.directory / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "commit": "earlier"}))
-    write_report(plan, expand(plan), stages, [Section("Scores", "| a |\n")], tmp_path / "mine")
+    write_report(plan, expand(plan), origin(plan, *stages), [Section("Scores", "| a |\n")], tmp_path / "mine")
     facts = json.loads((tmp_path / "mine/study.json").read_text())
     assert list(facts["settings"]) == ["hopper 0 offline", "hopper 0 tuned", "hopper 1 offline", "hopper 1 tuned"]
     assert facts["settings"]["hopper 1 tuned"]["seed"] == 1
@@ -90,7 +95,7 @@ def test_results_below_a_uri_are_those_of_every_machine(
     plan = make_plan(seeds=seeds)
     begin_results(second, plan, expand(plan), mirror)
     assert (second / "old.png").exists() == kept
-    write_report(plan, expand(plan), [], [], second)
+    write_report(plan, expand(plan), origin(plan), [], second)
     mirror.publish(second, "results")
     index = mirror.index()
     assert index is not None
