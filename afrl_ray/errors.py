@@ -8,5 +8,5 @@ class TrialsFailedError(RuntimeError):
 
     def __init__(self, errors: Iterable[Exception], total: int) -> None:
         self.errors = tuple(errors)
-        last_line = str(self.errors[0]).strip().splitlines()[-1]
+        last_line = (str(self.errors[0]).strip() or type(self.errors[0]).__name__).splitlines()[-1]
         super().__init__(f"{len(self.errors)} of {total} trials failed, the first with: {last_line}")

@@ -34,7 +34,7 @@ class OffPolicyLearner(TorchLearner):  # type: ignore[misc]
 
     def build(self) -> None:
         if self.config.num_gpus_per_learner and not torch.cuda.is_available():  # RLlib would compute on the processor
-            raise RuntimeError(
+            raise ValueError(
                 f"runtime.device is cuda, and torch {torch.__version__} finds no GPU on this machine: "
                 "it needs torch's CUDA build, and a driver that is new enough for it"
             )

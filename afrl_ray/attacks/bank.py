@@ -101,12 +101,19 @@ class AttackBank:
     def save(self, path: Path) -> None:
         """Write `path` (npz without pickle) and `path` with suffix .json, each under a temporary name first.
 
+        Where there is an npz, there is its json.
+
         Raises:
             ValueError: `path` does not end in .npz.
         """
         if path.suffix != ".npz":
             raise ValueError(f"{path} cannot be an attack bank, whose name ends in .npz")
         path.parent.mkdir(parents=True, exist_ok=True)
+        readable = path.with_suffix(".json")
+        temporary = readable.with_name(f".{readable.name}.{os.getpid()}")
+        created = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
+        put_in_place(temporary, readable)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
         np.savez(
             temporary,
@@ -117,11 +124,6 @@ class AttackBank:
             manifest=np.array(json.dumps(self.manifest())),
         )
         put_in_place(temporary, path)
-        readable = path.with_suffix(".json")
-        temporary = readable.with_name(f".{readable.name}.{os.getpid()}")
-        created = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
-        put_in_place(temporary, readable)
 
     @classmethod
     def load(cls, path: Path) -> "AttackBank":

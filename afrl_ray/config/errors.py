@@ -130,6 +130,8 @@ def _locate(location: Sequence[str | int], root: Section) -> _Place:
         part = parts.pop(0)
         if isinstance(part, int):
             name, members, entries = f"{name}[{part}]", entries, ()
+        elif current is None and entries:
+            name, members, entries = f"{name}.{part}", entries, ()
         else:
             parent, name = current, f"{name}.{part}".lstrip(".")
             members = section_members(current, part) if current is not None else ()

@@ -114,14 +114,21 @@ class ExperimentSettings(Settings):
 
     @model_validator(mode="after")
     def _replay_holds_the_offline_rows(self) -> "ExperimentSettings":
-        rows = self.data.transitions if self.finetune.start == "pretrained" else None
-        if rows is not None and rows * self.finetune.offline_ratio > self.finetune.replay_capacity:
-            raise ValueError(
-                f"finetune.replay_capacity ({self.finetune.replay_capacity}) cannot hold the "
-                f"{round(rows * self.finetune.offline_ratio)} offline transitions it starts with "
-                "(data.transitions times finetune.offline_ratio)"
-            )
+        if self.data.transitions is not None:
+            self.require_room_for(self.data.transitions)
         return self
+
+    def require_room_for(self, rows: int) -> None:
+        """
+        Raises:
+            ValueError: the replay of fine-tuning cannot hold its share of `rows` offline transitions.
+        """
+        share = round(rows * self.finetune.offline_ratio)
+        if self.finetune.start == "pretrained" and share > self.finetune.replay_capacity:
+            raise ValueError(
+                f"finetune.replay_capacity ({self.finetune.replay_capacity}) cannot hold the {share} offline "
+                "transitions it starts with (data.transitions times finetune.offline_ratio)"
+            )
 
     @model_validator(mode="after")
     def _networks_can_be_handed_over(self) -> "ExperimentSettings":

@@ -20,11 +20,15 @@ def section_members(section: Section, name: str) -> tuple[Section, ...]:
 
 
 def element_members(section: Section, name: str) -> tuple[Section, ...]:
-    """The classes that the entries of the list `name` of `section` may have; none where some are plain values."""
+    """The classes that the entries of the list `name` of `section` may have, or the one class that those of a mapping
+    have; none where some are plain values."""
     field = section.model_fields.get(name)
-    if field is None or get_origin(field.annotation) is not tuple:
+    origin = get_origin(field.annotation) if field is not None else None
+    if field is None or origin not in (tuple, dict):
         return ()
-    kinds = _alternatives(get_args(field.annotation)[0])
+    kinds = _alternatives(get_args(field.annotation)[1 if origin is dict else 0])
+    if origin is dict and len(kinds) > 1:
+        return ()
     are_sections = all(isinstance(kind, type) and issubclass(kind, Settings) for kind in kinds)
     return kinds if are_sections else ()
 

@@ -1,5 +1,6 @@
 """The curricula over q as pure functions (Ayabe et al. 2025, equations 9 to 11 and 20)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -33,8 +34,11 @@ def next_state(
 ) -> CurriculumState:
     """q_{k+1} = clip(q_k + Δq_k, 0, 1) after one more evaluation (equation 9).
 
-    `score` is S_k, the normalised score / 100; `total_evaluations` is K, used by the linear schedule.
+    `score` is S_k, the normalised score / 100; `total_evaluations` is K, used by the linear schedule. NaN, the score of
+    a policy that has diverged, moves no adaptive q.
     """
+    if isinstance(settings, AdaptiveCurriculum) and math.isnan(score):
+        return replace(state, evaluations=state.evaluations + 1)
     if isinstance(settings, AdaptiveCurriculum):
         average = (1.0 - settings.beta) * state.average + settings.beta * score  # equation 11
         change = settings.kappa * (average - state.average)

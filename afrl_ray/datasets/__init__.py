@@ -1,11 +1,20 @@
 """Offline data from every source, as columns in memory."""
 
+import functools
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from afrl_ray.config import D4RLData, DataSettings, EnvironmentSettings, GeneratedData, MinariData
 from afrl_ray.datasets.d4rl_data import find_d4rl_file, read_d4rl, without_contact_forces
 from afrl_ray.datasets.generated import generate_transitions, load_data_policy
-from afrl_ray.datasets.minari_data import MissingDependencyError, open_minari, read_minari, save_minari
+from afrl_ray.datasets.minari_data import (
+    MissingDependencyError,
+    minari_files,
+    open_minari,
+    read_minari,
+    save_minari,
+)
 from afrl_ray.datasets.normalization import observation_statistics
 from afrl_ray.datasets.transitions import Progress, Transitions
 from afrl_ray.envs import check_policy_fits, environment_sizes, find_robot
@@ -20,6 +29,7 @@ __all__ = [
     "load_transitions",
     "observation_statistics",
     "save_minari",
+    "source_fingerprint",
 ]
 
 
@@ -39,6 +49,35 @@ def check_source(settings: DataSettings, environment: EnvironmentSettings) -> No
             find_d4rl_file(settings.dataset)
         case MinariData():
             open_minari(settings.dataset)
+
+
+def source_fingerprint(settings: DataSettings) -> str | None:
+    """SHA-256 of the files that the data are read from; None where they are read from none, or these are not here."""
+    try:
+        match settings:
+            case D4RLData():
+                return _digest([find_d4rl_file(settings.dataset)])
+            case MinariData():
+                return _digest(minari_files(settings.dataset))
+    except (FileNotFoundError, MissingDependencyError):
+        pass
+    return None
+
+
+@functools.cache
+def _digest_of(path: Path, _size: int, _changed_ns: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _digest(files: Sequence[Path]) -> str:
+    found = [(path, path.stat()) for path in files]
+    return hashlib.sha256(
+        "".join(_digest_of(path, stat.st_size, stat.st_mtime_ns) for path, stat in found).encode()
+    ).hexdigest()
 
 
 def load_transitions(

@@ -50,7 +50,8 @@ def read_d4rl(settings: D4RLData, max_episode_steps: int, progress: Progress | N
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not HDF5, or lacks observations, actions, rewards or terminals.
+        ValueError: it is not HDF5, lacks observations, actions, rewards or terminals, or these are no columns of equal
+            length.
     """
     path = find_d4rl_file(settings.dataset)
     try:
@@ -63,11 +64,11 @@ def read_d4rl(settings: D4RLData, max_episode_steps: int, progress: Progress | N
         truncations = columns["timeouts"].reshape(-1).astype(np.bool_) & ~terminations
     else:
         truncations = _timeouts(terminations, max_episode_steps)
-    observations, actions, rewards = (
-        columns[name].astype(np.float32) for name in ("observations", "actions", "rewards")
-    )
-    rewards = rewards.reshape(-1)
     try:
+        observations, actions, rewards = (
+            columns[name].astype(np.float32) for name in ("observations", "actions", "rewards")
+        )
+        rewards = rewards.reshape(-1)
         if "next_observations" in columns:
             next_observations = columns["next_observations"].astype(np.float32)
             transitions = Transitions(observations, actions, rewards, next_observations, terminations, truncations)
@@ -113,7 +114,19 @@ def _read_columns(file: h5py.File, path: Path) -> dict[str, np.ndarray]:
     if missing:
         raise ValueError(f"{path} is not a D4RL file: it has no {', '.join(missing)}")
     names = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations")
-    return {name: file[name][()] for name in names if name in file}
+    columns = {}
+    for name in names:
+        if name not in file:
+            continue
+        column = file[name]
+        dimensions = (2,) if "observations" in name or name == "actions" else (1, 2)
+        if not isinstance(column, h5py.Dataset) or column.shape is None or column.ndim not in dimensions:
+            raise ValueError(f"{path}: {name} is no array with {' or '.join(map(str, dimensions))} dimension(s)")
+        columns[name] = column[()]
+        if column.size and len(column) != len(columns["observations"]):
+            rows = len(columns["observations"])
+            raise ValueError(f"{path}: {name} has {len(column)} rows, but observations has {rows}")
+    return columns
 
 
 def _timeouts(terminations: BoolArray, max_episode_steps: int) -> BoolArray:

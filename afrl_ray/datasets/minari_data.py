@@ -1,9 +1,12 @@
 """Minari data sets, read and written. Minari is an optional dependency: only these functions import it."""
 
 import copy
+import json
 import re
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +44,25 @@ def read_minari(settings: MinariData, progress: Progress | None = None) -> Trans
     Raises:
         MissingDependencyError: Minari is not installed.
         FileNotFoundError: neither a folder nor a local data set has this name.
-        ValueError: its observations or actions are not flat vectors, or it holds no steps.
+        ValueError: its observations or actions are not flat vectors, it holds no steps, or its files are damaged.
     """
-    dataset = open_minari(settings.dataset)
+    with _damage_told(settings.dataset):
+        return _read(open_minari(settings.dataset), settings, progress)
+
+
+@contextmanager
+def _damage_told(dataset: str) -> Iterator[None]:
+    """Minari checks no files: what it stumbles over is said to be damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (AssertionError, AttributeError, KeyError, OSError, TypeError, json.JSONDecodeError) as error:
+        reason = f"{type(error).__name__} {error}".strip()
+        raise ValueError(f"the Minari data set {dataset} cannot be read, its files are damaged ({reason})") from error
+
+
+def _read(dataset: Any, settings: MinariData, progress: Progress | None) -> Transitions:
     for role, space in (("observation", dataset.observation_space), ("action", dataset.action_space)):
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise ValueError(
@@ -76,20 +95,41 @@ def open_minari(dataset: str) -> Any:
     Raises:
         MissingDependencyError: Minari is not installed.
         FileNotFoundError: neither a folder nor a local data set has this name.
+        ValueError: its files are damaged.
     """
     minari = _import_minari()
-    folder = Path(dataset).expanduser()
-    for candidate in (folder / "data", folder):
-        if (candidate / "metadata.json").is_file():
-            return minari.MinariDataset(candidate)
+    if (folder := _folder(dataset)) is not None:
+        with _damage_told(dataset):
+            return minari.MinariDataset(folder)
     root = _root(minari)
     try:
-        return minari.load_dataset(dataset)
+        with _damage_told(dataset):
+            return minari.load_dataset(dataset)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"no Minari data set {dataset}: it is neither a data set's folder nor in {root}; "
             f"download it with: minari download {dataset}"
         ) from error
+
+
+def minari_files(dataset: str) -> list[Path]:
+    """The files of a Minari data set, or of the one in this folder.
+
+    Raises:
+        MissingDependencyError: Minari is not installed.
+        FileNotFoundError: neither a folder nor a local data set has this name.
+    """
+    folder = _folder(dataset) or _root(_import_minari()) / dataset
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise FileNotFoundError(f"no Minari data set {dataset}")
+    return files
+
+
+def _folder(dataset: str) -> Path | None:
+    """The folder with the data of the data set in this folder, if it is one."""
+    folder = Path(dataset).expanduser()
+    return next((one for one in (folder / "data", folder) if (one / "metadata.json").is_file()), None)
 
 
 def _root(minari: Any) -> Path:

@@ -38,8 +38,12 @@ def estimate(values: ArrayLike) -> Estimate:
 
 
 def score_column(scores: pd.DataFrame) -> str:
-    """`normalised_score`, or `return` where no normalised score is known for some row (an unlisted environment)."""
-    return "return" if bool(scores["normalised_score"].isna().any()) else "normalised_score"
+    """`normalised_score`, or `return` where no normalised score is known for some row (an unlisted environment).
+
+    A policy that has diverged returns NaN; that is known.
+    """
+    unknown = scores["normalised_score"].isna() & scores["return"].notna()
+    return "return" if bool(unknown.any()) else "normalised_score"
 
 
 def summarise(scores: pd.DataFrame, averaged: tuple[str, ...] = ("normal", "random", "adversarial")) -> Summary:
@@ -66,8 +70,11 @@ def summarise(scores: pd.DataFrame, averaged: tuple[str, ...] = ("normal", "rand
         estimates = {
             str(condition): estimate(group[column]) for condition, group in rows.groupby("condition", sort=False)
         }
-        episodes = rows.pivot(index=["seed", "episode"], columns="condition", values=column)
-        paired = episodes.reindex(columns=present).dropna()
+        values, played = (
+            frame.pivot(index=["seed", "episode"], columns="condition", values=column).reindex(columns=present)
+            for frame in (rows, rows.assign(**{column: 1.0}))
+        )
+        paired = values[played.notna().all(axis="columns")]
         if len(paired) > 0:
             estimates[MEAN] = estimate(paired.mean(axis=1))
         summary[str(policy)] = estimates

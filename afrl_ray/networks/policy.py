@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from afrl_ray.config import PolicyKind
 from afrl_ray.networks.actor_critic import Actor, ObservationNormalizer
 from afrl_ray.networks.gaussian import GaussianActor
+from afrl_ray.storage import put_in_place
 
 _FORMAT = "afrl_ray.policy/1"
 _ACTORS: Mapping[PolicyKind, type[Actor]] = {"deterministic": Actor, "gaussian": GaussianActor}
@@ -107,7 +108,7 @@ def save_policy_file(policy: Policy, path: Path, record: Mapping[str, Any] | Non
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(serialize_tensors(tensors, metadata))
-    temporary.replace(path)
+    put_in_place(temporary, path)
 
 
 def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:

@@ -12,8 +12,10 @@ _HELD = (errno.EAGAIN, errno.EACCES)  # the latter where locks are passed on to 
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, lock: Path | None = None) -> Iterator[None]:
     """Hold the folder's lock while the block runs; the kernel lets go of it when the process dies.
+
+    The lock is the file `lock`, .lock in the folder where None: a folder that is moved takes that along.
 
     It keeps out other processes on this machine, and on others that share the folder where its file system passes locks
     on, as NFS does. Where a file system has no locks, the block runs without.
@@ -24,7 +26,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = (lock or folder / ".lock").open("w")
     except OSError as error:
         raise OSError(f"{folder} cannot be written to ({error.strerror}); choose another output folder") from error
     with file:

@@ -118,13 +118,14 @@ def make_bank_file(
     count: int,
     fault: FaultSettings | None = None,
     keep: Callable[[], None] = lambda: None,
+    body: Body | None = None,
 ) -> AttackBank:
     """`make_bank` into `path`; interrupted, the same call goes on where it was, by a file beside it.
 
     `keep` makes safe what has been written.
     """
     plays = path.with_name(f"{path.stem}.plays.npz")
-    bank = make_bank(experiment, policy, purpose, count, fault, plays, keep)
+    bank = make_bank(experiment, policy, purpose, count, fault, plays, keep, body)
     bank.save(path)
     plays.unlink(missing_ok=True)
     keep()
@@ -139,8 +140,11 @@ def make_bank(
     fault: FaultSettings | None = None,
     plays: Path | None = None,
     keep: Callable[[], None] = lambda: None,
+    body: Body | None = None,
 ) -> AttackBank:
     """A bank of `count` attacks on `policy`; different purposes search with unrelated seeds.
+
+    Faults act on `body`, the policy's own where None.
 
     What the searches have had played is read from `plays` and written there, as often as is told to `keep`.
     """
@@ -154,7 +158,7 @@ def make_bank(
         work = content_key([policy.fingerprint(), environment.model_dump(), fault.model_dump()])
         runner = KeptRollouts(runner, plays, work, keep)
     with progress(f"attack {purpose}", count, "searches") as report:
-        results = search_attacks(runner, settings.attack, make_fault(fault, Body.of(policy)), seeds, report)
+        results = search_attacks(runner, settings.attack, make_fault(fault, body or Body.of(policy)), seeds, report)
     return AttackBank.from_results(results, fault=fault, environment=environment.id, policy_hash=policy.fingerprint())
 
 

@@ -51,7 +51,11 @@ def evaluate_checkpoints(
     policies = dict(zip(names, map(load_policy, checkpoints), strict=True))
     for name, policy in policies.items():
         check_policy_fits(policy, settings.environment, name)
-    gradients = load_module(critic).critic_gradients() if critic else None
+    gradients = None
+    if critic is not None:
+        module = load_module(critic)
+        check_policy_fits(module.policy, settings.environment, str(critic))
+        gradients = module.critic_gradients()
     conditions = EvaluatedConditions(experiment, conditions_banks, gradients)
     for policy in policies.values():
         conditions.episodes(policy)  # what is missing is missed before the first search

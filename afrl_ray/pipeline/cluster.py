@@ -41,7 +41,10 @@ def connect(runtime: RuntimeSettings) -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output prints a banner even when it is silenced
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except RuntimeError as error:  # of another version of Ray or Python
+            raise ValueError(f"cannot join {address}: {' '.join(str(error).split())}") from error
     else:
         _start_here(include_dashboard=False, **quiet)
         _refuse_the_impossible(runtime)

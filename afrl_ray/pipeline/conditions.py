@@ -1,10 +1,11 @@
 """The configured conditions of an evaluation, with the banks and the critic that they need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afrl_ray.attacks import AttackBank
-from afrl_ray.config import Condition, ConditionSettings, FaultSettings
+from afrl_ray.config import FaultSettings
+from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.evaluation.conditions import ConditionEpisodes, EvaluationPlan
 from afrl_ray.networks import CriticGradients, Policy
 from afrl_ray.perturbations import Body, Fault, StepwisePGD, make_fault
@@ -24,6 +25,8 @@ class EvaluatedConditions:
     body: Body | None = None
     """The robot as faults know it: with the pretrained policy's σ, so that all policies suffer the same. Each policy's
     own where None."""
+    only: Sequence[EvaluatedCondition] | None = None
+    """Those of the experiment's conditions that are asked for; all of them where None."""
 
     def episodes(self, policy: Policy, adaptive_bank: AttackBank | None = None) -> list[ConditionEpisodes]:
         """The episodes of `policy` under each condition, and under an attack of its own where it has a bank of that.
@@ -35,14 +38,13 @@ class EvaluatedConditions:
         faults = _Faults(self.body or Body.of(policy))
         own = faults.get(self.experiment.fault)
         plan = EvaluationPlan(settings.seed, "test", settings.evaluation.episodes, own)
-        episodes = [self._under(condition, plan, faults) for condition in settings.evaluation.conditions]
+        conditions = settings.evaluation.conditions if self.only is None else self.only
+        episodes = [self._under(condition, plan, faults) for condition in conditions]
         if adaptive_bank is not None:
             episodes.append(plan.under("adversarial", bank=adaptive_bank.members(own), name=ADAPTIVE))
         return episodes
 
-    def _under(
-        self, condition: Condition | ConditionSettings, plan: EvaluationPlan, faults: "_Faults"
-    ) -> ConditionEpisodes:
+    def _under(self, condition: EvaluatedCondition, plan: EvaluationPlan, faults: "_Faults") -> ConditionEpisodes:
         if isinstance(condition, str):
             name, choice, settings = condition, condition, self.experiment.fault
         else:

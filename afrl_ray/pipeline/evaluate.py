@@ -29,7 +29,7 @@ from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
 from afrl_ray.pipeline.pretrain import offline_critic, offline_policy
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.search import file_name
+from afrl_ray.pipeline.search import file_names
 from afrl_ray.rollouts import DistributedRollouts
 
 OFFLINE = "offline"
@@ -57,8 +57,8 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
     policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
     attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
     attacks_afresh = settings.evaluation.adaptive_attack
-    banks = adaptive_banks(experiment, attacked, stage.directory, stage.keep) if attacks_afresh else {}
     body = Body.of(policies[OFFLINE])
+    banks = adaptive_banks(experiment, attacked, stage.directory, stage.keep, body) if attacks_afresh else {}
     conditions = EvaluatedConditions(experiment, evaluation_banks(experiment, pretrain), offline_critic(pretrain), body)
     with experiment.tracker.child_run("evaluation") as run:
         scores = measure(policies, conditions, banks, stage.directory / _MEASURED, stage.keep)
@@ -94,11 +94,11 @@ def measure(
     Raises:
         ValueError: a condition needs a bank or a critic that is not there.
     """
-    tables = []
+    tables, files = [], file_names(policies)
     with progress("evaluation", len(policies), "policies") as report:
         for done, (name, policy) in enumerate(policies.items()):
             report.update(done, name)
-            file = None if measured is None else measured / file_name(name)
+            file = None if measured is None else measured / files[name]
             if file is not None and scores_file(file).exists():
                 tables.append(read_scores(file))
                 continue
@@ -139,24 +139,20 @@ def adaptive_banks(
     policies: Mapping[str, Policy],
     directory: Path,
     keep: Callable[[], None] = lambda: None,
+    body: Body | None = None,
 ) -> dict[str, AttackBank]:
     """A fresh attack on each policy, written into the results in `directory`; an interrupted one goes on where it was.
 
-    `keep` makes each of them safe.
+    `keep` makes each of them safe. The attacks are on `body` as faults know it, each policy's own where None.
     """
-    banks = {}
+    banks, files = {}, file_names(policies)
     for name, policy in policies.items():
-        path = adaptive_bank_file(directory, name)
+        path = adaptive_banks_directory(directory) / f"{files[name]}.npz"
         if not path.exists():
             count = experiment.settings.evaluation.adaptive_searches
-            make_bank_file(path, experiment, policy, f"adaptive {name}", count, keep=keep)
+            make_bank_file(path, experiment, policy, f"adaptive {name}", count, keep=keep, body=body)
         banks[name] = AttackBank.load(path)
     return banks
-
-
-def adaptive_bank_file(directory: Path, name: str) -> Path:
-    """Where in the results in `directory` the bank of the fresh attack on the policy `name` lies."""
-    return adaptive_banks_directory(directory) / f"{file_name(name)}.npz"
 
 
 def adaptive_banks_directory(directory: Path) -> Path:

@@ -39,7 +39,7 @@ def train_expert(settings: ExpertSettings, directory: Path) -> dict[str, Any]:
     settings = settings.model_copy(update={"environment": environment})
     # more steps continue an earlier training, so they are no part of its identity
     stage = Stage("expert", directory, settings.model_dump(mode="json", exclude={"steps", "final_episodes"}), {})
-    with alone_in(directory):
+    with alone_in(directory, directory.with_name(f".{directory.name}.lock")):  # begin() may move the folder
         stage.begin()
         connect(RuntimeSettings())
         algorithm = _algorithm_config(settings).training(replay_log=str(directory / "replay")).build_algo()

@@ -1,7 +1,8 @@
 """What the trials of a search differ in, for Tune and for people."""
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ray import tune
@@ -10,6 +11,9 @@ from ray.tune.search import BasicVariantGenerator
 from afrl_ray.config import ExperimentSettings, trial_experiment
 from afrl_ray.config.search import Choice, LogUniform, Uniform
 from afrl_ray.seeding import derive_seed
+
+_LONGEST_NAME = 180
+"""Bytes of a file's name."""
 
 
 def trial_count(settings: ExperimentSettings) -> int:
@@ -76,8 +80,20 @@ def readable_name(config: Mapping[str, Any]) -> str:
 
 
 def file_name(name: str) -> str:
-    """A trial's name as a folder or file is called: no spaces, no slashes."""
-    return name.replace(" ", "_").replace("/", "_")
+    """A trial's name as a folder or file is called: no spaces, no slashes, and short enough for a file system, which
+    has room for 255 bytes with what is put before and after it."""
+    called = name.replace(" ", "_").replace("/", "_")
+    if len(called.encode()) <= _LONGEST_NAME:
+        return called
+    return f"{called[: _LONGEST_NAME // 2]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """`file_name` of each, with a number where two names would share a file."""
+    called: dict[str, str] = {}
+    for name in names:
+        called[name] = unique_name(file_name(name), list(called.values()))
+    return called
 
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

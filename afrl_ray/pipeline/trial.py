@@ -1,5 +1,6 @@
 """One fine-tuning trial: adversarial training from the offline checkpoint or from scratch, evaluated and steered."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -81,6 +82,7 @@ class FinetuneTrial(tune.Trainable):  # type: ignore[misc]
         config = trial_algorithm_config(self._settings, self._source).training(replay_log=self._replay_log())
         algorithm = config.build_algo()
         if self._settings.finetune.start == "pretrained":
+            self._settings.require_room_for(len(inputs.transitions))
             hand_over(inputs.pretrained, algorithm)
             offline = offline_share(inputs.transitions, self._settings)
             if len(offline):
@@ -227,7 +229,7 @@ def trial_algorithm_config(settings: ExperimentSettings, source: BankSource | No
             custom_resources_per_env_runner=dict(runtime.resources.env_runner.custom),
         )
         .reporting(
-            min_sample_timesteps_per_iteration=steps_per_iteration(finetune.evaluation_interval, per_round),
+            min_sample_timesteps_per_iteration=steps_per_iteration(settings, per_round),
             min_time_s_per_iteration=0,
         )
         .debugging(seed=derive_seed(settings.seed, "finetune"), log_level="ERROR")
@@ -245,11 +247,12 @@ def steps_per_round(settings: ExperimentSettings) -> int:
     return max(longest // together, 1) * together
 
 
-def steps_per_iteration(evaluation_interval: int, per_round: int) -> int:
-    """Environment steps of one `train()`: at most 1,000, in whole rounds, and such that evaluations are met exactly."""
+def steps_per_iteration(settings: ExperimentSettings, per_round: int) -> int:
+    """Environment steps of one `train()`: at most 1,000, in whole rounds, and such that evaluations and the end are met
+    exactly; one round where that cannot be, so that they are missed by less than a round."""
+    common = math.gcd(settings.finetune.evaluation_interval, settings.finetune.steps)
     longest = max(1000 // per_round, 1) * per_round
-    fitting = (steps for steps in range(longest, 0, -per_round) if evaluation_interval % steps == 0)
-    return next(fitting, min(1000, evaluation_interval))
+    return next((steps for steps in range(longest, 0, -per_round) if common % steps == 0), per_round)
 
 
 def offline_share(transitions: Transitions, settings: ExperimentSettings) -> Transitions:

@@ -8,6 +8,7 @@ from typing import Any
 
 from afrl_ray.config import ConfigError, ExperimentSettings, LinearCurriculum, with_settings
 from afrl_ray.config.study import (
+    AnyStudy,
     ArmSettings,
     AttackersSettings,
     Overrides,
@@ -99,7 +100,6 @@ class _Training:
 
     def _case(self, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None) -> Case:
         steps, interval = self.budget.steps, self.plan.scale.policy_interval
-        conditions = [one if isinstance(one, str) else one.model_dump(mode="json") for one in self.study.conditions]
         settings = _settings(
             self.plan,
             self.robot,
@@ -108,7 +108,7 @@ class _Training:
             *(_preset(self.plan, preset) for preset in arm.presets),
             arm.settings,
             varied,
-            last={"finetune.steps": steps, "evaluation.conditions": conditions},
+            last={"finetune.steps": steps},
         )
         self._check(name, arm, settings)
         reads = (*sorted(set(self.budget.read_at)), steps)
@@ -142,8 +142,9 @@ def _settings(
     last: Mapping[str, Any] | None = None,
 ) -> ExperimentSettings:
     """Those of the scale, the robot, the study, then `layers`, then what the command says, then `last`."""
-    settings, robot = ExperimentSettings(), named_robot(label)
+    settings, robot, conditions = ExperimentSettings(), named_robot(label), _conditions(plan.study)
     every = [
+        conditions,  # which give what follows a meaning: ε may be that of one of them alone
         plan.scale.settings,
         plan.scale.robot_settings.get(robot.name, {}),
         *(_preset(plan, preset) for preset in plan.study.presets),
@@ -155,6 +156,7 @@ def _settings(
             "seed": seed,
             "name": "studies",
             "output": plan.location,
+            **conditions,
             **(last or {}),
         },
     ]
@@ -166,6 +168,16 @@ def _settings(
             "\n".join(f"study {plan.name}, arm {arm}, {label}: {line}" for line in str(error).splitlines())
         ) from error
     return settings
+
+
+def _conditions(study: AnyStudy) -> Overrides:
+    if isinstance(study, AttackersSettings):
+        return {}
+    return {
+        "evaluation.conditions": [
+            one if isinstance(one, str) else one.model_dump(mode="json") for one in study.conditions
+        ]
+    }
 
 
 def _for_robot(value: Any, robot: str) -> Any:

@@ -6,17 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config import ConditionSettings, with_settings
+from afrl_ray.config import ConditionSettings
 from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.evaluation.tables import read_scores, write_scores
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body
-from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.artifacts import Stage, content_key
 from afrl_ray.pipeline.attack import evaluation_banks
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import SCORES, measure
-from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.pretrain import offline_critic
 from afrl_ray.studies.foundations import Foundation
 
@@ -69,7 +68,7 @@ def measure_all(subjects: Iterable[Subject], conditions: Sequence[EvaluatedCondi
     for subject in subjects:
         missing = tuple(condition for condition in conditions if not subject.stage(condition).finished())
         if missing:
-            together = (subject.foundation.key, subject.episodes, subject.foundation.settings.perturbation.pgd, missing)
+            together = (subject.foundation.key, content_key([subject.stage(one).settings for one in missing]))
             wanted[together] = missing
             groups.setdefault(together, {}).setdefault(subject.label, subject)
     for together, group in groups.items():
@@ -84,18 +83,18 @@ def scores_of(subject: Subject, conditions: Sequence[EvaluatedCondition]) -> pd.
 
 
 def _measure_group(subjects: Sequence[Subject], conditions: tuple[EvaluatedCondition, ...]) -> None:
-    """Subjects with one foundation, under the conditions that none of them has been measured under."""
+    """Subjects with one foundation, under conditions that none of them has been measured under and that are the same
+    for all of them, faults and episodes included."""
     foundation = subjects[0].foundation
-    plain = [one if isinstance(one, str) else one.model_dump(mode="json") for one in conditions]
-    settings = with_settings(foundation.settings, {"evaluation.conditions": plain})
-    experiment = Experiment(settings, foundation.store)
-    connect(settings.runtime)
+    experiment = foundation.experiment
+    connect(experiment.settings.runtime)
     needs_critic = any("pgd" in (one, getattr(one, "condition", None)) for one in conditions)
     evaluated = EvaluatedConditions(
         experiment,
         evaluation_banks(experiment, foundation.pretrain),
         offline_critic(foundation.pretrain) if needs_critic else None,
         Body.of(foundation.policy()),
+        conditions,
     )
     policies: Mapping[str, Policy] = {subject.label: subject.policy for subject in subjects}
     scores = measure(policies, evaluated, {})
@@ -106,4 +105,4 @@ def _measure_group(subjects: Sequence[Subject], conditions: tuple[EvaluatedCondi
             stage = subject.stage(condition)
             stage.begin()
             write_scores(rows.reset_index(drop=True), stage.directory / SCORES)
-            stage.finish({"policy": subject.name, "episodes": len(rows)}, settings.seed)
+            stage.finish({"policy": subject.name, "episodes": len(rows)}, experiment.settings.seed)

@@ -9,6 +9,7 @@ import pandas as pd
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.cluster import cluster_address, connect
+from afrl_ray.pipeline.data import refuse_other_data
 from afrl_ray.pipeline.experiment import STAGES, pinned
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
@@ -84,6 +85,8 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     elif plans[0].uri is not None:
         require_writable(plans[0].uri)
     with alone_in(output):
+        for case in every:
+            refuse_other_data(foundation_of(case, store).data, case.settings.data)
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
             with board.stage("pretrain"):

@@ -181,7 +181,7 @@ def test_a_learner_that_is_to_have_a_gpu_and_finds_none_says_so(
 ) -> None:
     """RLlib would go on in silence, on the processor."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RuntimeError, match=r"runtime\.device is cuda, and torch .* finds no GPU"):
+    with pytest.raises(ValueError, match=r"runtime\.device is cuda, and torch .* finds no GPU"):
         make_config(trained.name, gpus=0.5).build_algo()
 
 

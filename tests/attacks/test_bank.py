@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import zipfile
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from afrl_ray.attacks import AttackBank, BankFileError, BankMismatchError
+from afrl_ray.attacks import AttackBank, BankFileError, BankMismatchError, bank
 from afrl_ray.config import FaultSettings
 from afrl_ray.perturbations import Body, make_fault
 
@@ -87,6 +88,21 @@ def test_saving_leaves_no_other_files(small_bank: AttackBank, tmp_path: Path) ->
     small_bank.save(tmp_path / "bank.npz")
     small_bank.save(tmp_path / "bank.npz")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bank.json", "bank.npz"]
+
+
+def test_a_kill_leaves_no_bank_without_its_manifest(
+    small_bank: AttackBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(suffix: str, temporary: Path, final: Path) -> None:
+        if final.suffix == suffix:
+            raise KeyboardInterrupt
+        temporary.replace(final)
+
+    for dies_at, left in ((".json", []), (".npz", ["bank.json"])):
+        monkeypatch.setattr(bank, "put_in_place", functools.partial(kill, dies_at))
+        with pytest.raises(KeyboardInterrupt):
+            small_bank.save(tmp_path / "bank.npz")
+        assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == left
 
 
 def test_two_saves_of_one_bank_are_equal_files(small_bank: AttackBank, tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ MISTAKES = {
         "seed: &a [*a]\n",
         "x.yaml: is not YAML: an anchor stands inside of what it names; write out what is meant",
     ),
+    "a tag that does not fit": (
+        "tracking:\n  enabled: !!bool maybe\n",
+        "x.yaml: is not YAML: a tag (!!) stands before a value that is none of its kind; leave the tag out",
+    ),
     "key given twice": (
         "finetune:\n  steps: 50000\nseed: 1\nfinetune:\n  num_envs: 2\n",
         "x.yaml: line 4: finetune is given twice, first in line 1; keep one of them",

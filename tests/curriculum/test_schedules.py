@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -145,3 +146,11 @@ def test_a_mean_that_no_schedule_reaches_gets_the_largest_q_max() -> None:
     assert matching_q_max(0.9, 30) == 1.0
     qs = q_sequence(LinearCurriculum(q_max=1.0), [0.0] * 30)
     assert mean_q(list(range(31)), qs) == pytest.approx(31 / 60)  # 0.517
+
+
+def test_a_score_that_is_no_number_moves_no_q() -> None:
+    settings = AdaptiveCurriculum(beta=0.5, kappa=1.0)
+    before = next_state(settings, initial_state(settings), 0.4, 10)
+    after = next_state(settings, before, math.nan, 10)
+    assert after == replace(before, evaluations=2)
+    assert next_state(settings, after, 0.4, 10).q == next_state(settings, before, 0.4, 10).q

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -112,6 +113,31 @@ def test_other_files_are_refused(three_episodes: Transitions, write_d4rl: WriteD
     nothing = write_d4rl(tmp_path / "empty.hdf5", three_episodes.subset(slice(0)), leave_out=("next_observations",))
     with pytest.raises(ValueError, match="holds no transitions"):
         read(nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("terminals", np.zeros(4, np.bool_), "terminals has 4 rows, but observations has 7"),
+        ("timeouts", np.zeros(9, np.bool_), "timeouts has 9 rows, but observations has 7"),
+        ("observations", np.float32(3.0), "observations is no array with 2 dimension"),
+        ("observations", np.zeros((1, 7, 2), np.float32), "observations is no array with 2 dimension"),
+        ("actions", h5py.Empty("f"), "actions is no array with 2 dimension"),
+        ("rewards", None, r"rewards is no array with 1 or 2 dimension"),
+        ("rewards", np.full(7, b"one"), "could not convert string to float"),
+    ],
+)
+def test_columns_of_another_form_are_refused(
+    name: str, content: Any, message: str, three_episodes: Transitions, write_d4rl: WriteD4RL, tmp_path: Path
+) -> None:
+    path = write_d4rl(tmp_path / "file.hdf5", three_episodes, leave_out=(name,))
+    with h5py.File(path, "a") as file:
+        if content is None:
+            file.create_group(name)
+        else:
+            file[name] = content
+    with pytest.raises(ValueError, match=rf"file\.hdf5: {message}"):
+        read(path)
 
 
 # ---- the ant's contact forces --------------------------------------------------------------------------------------

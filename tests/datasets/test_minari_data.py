@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from afrl_ray.config import EnvironmentSettings, MinariData
-from afrl_ray.datasets import MissingDependencyError, Transitions, save_minari
+from afrl_ray.datasets import MissingDependencyError, Transitions, save_minari, source_fingerprint
 from afrl_ray.datasets.minari_data import read_minari
 
 minari = pytest.importorskip("minari")
@@ -89,3 +89,30 @@ def test_without_minari_the_error_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'afrl-ray\[minari\]'"):
         read_minari(MinariData(dataset="three-v0"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metadata.json", b"{}"),
+        ("metadata.json", b"[]"),
+        ("metadata.json", b"nothing"),
+        ("main_data.hdf5", b"nothing"),
+    ],
+)
+def test_damaged_files_are_told_of(file: str, content: bytes, three_episodes: Transitions) -> None:
+    folder = save_minari(three_episodes, "car/three-v0", CAR)
+    (folder / "data" / file).write_bytes(content)
+    for dataset in ("car/three-v0", str(folder)):
+        with pytest.raises(ValueError, match=f"the Minari data set {dataset} cannot be read, its files are damaged"):
+            read_minari(MinariData(dataset=dataset))
+
+
+def test_other_files_have_another_fingerprint(three_episodes: Transitions) -> None:
+    settings = MinariData(dataset="car/three-v0")
+    assert source_fingerprint(settings) is None
+    folder = save_minari(three_episodes, "car/three-v0", CAR)
+    first = source_fingerprint(settings)
+    assert first == source_fingerprint(MinariData(dataset=str(folder / "data")))
+    (folder / "data" / "metadata.json").write_text("{}")
+    assert source_fingerprint(settings) not in (first, None)

@@ -78,3 +78,13 @@ def test_returns_are_used_where_no_score_is_known() -> None:
 
 def test_mixture_score_by_hand() -> None:
     assert mixture_score({"normal": 100.0, "adversarial": 40.0}, "adversarial", 0.25) == 85.0
+
+
+def test_a_policy_that_diverged_leaves_the_others_their_scores() -> None:
+    lost = pd.concat([rows("lost", name, [1.0, math.nan]) for name in ("normal", "random")])
+    scores = pd.concat([rows("p", "normal", [1.0, 3.0]), rows("p", "random", [1.0, 3.0]), lost])
+    assert score_column(scores) == "normalised_score"
+    summary = summarise(scores)
+    assert summary["p"]["mean"]["mean"] == 2.0
+    assert math.isnan(summary["lost"]["normal"]["mean"])
+    assert math.isnan(summary["lost"]["mean"]["mean"])

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from afrl_ray.cli import main
+from afrl_ray.config import ExpertSettings
+from afrl_ray.pipeline import expert
 from afrl_ray.pipeline.alone import alone_in
+from afrl_ray.pipeline.artifacts import Stage
 from experiments import tiny_experiment
 
 HOLD = """
@@ -39,3 +42,21 @@ def test_two_runs_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["run", str(tmp_path / "tiny.yaml"), f"output={tmp_path / 'run'}"]) == 2
     assert capsys.readouterr().err.startswith(f"error: another afrl is at work in {tmp_path / 'run'}; ")
     assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_training_of_an_expert_keeps_its_lock_when_it_moves_another_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Begun(Exception):
+        pass
+
+    def connect(_: object) -> None:
+        with pytest.raises(BlockingIOError):
+            expert.train_expert(ExpertSettings(seed=1), tmp_path / "hopper")
+        raise Begun
+
+    Stage("expert", tmp_path / "hopper", {"seed": 0}, {}).begin()
+    monkeypatch.setattr(expert, "connect", connect)
+    with pytest.raises(Begun):
+        expert.train_expert(ExpertSettings(seed=1), tmp_path / "hopper")
+    assert len(list(tmp_path.glob("hopper.replaced-*"))) == 1

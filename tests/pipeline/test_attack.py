@@ -10,7 +10,7 @@ import torch
 from afrl_ray.attacks import AttackBank
 from afrl_ray.config import ExperimentSettings, with_settings
 from afrl_ray.networks import Policy
-from afrl_ray.perturbations import Fault
+from afrl_ray.perturbations import Body, Fault
 from afrl_ray.pipeline import attack
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.rollouts import Candidate, CandidateEpisodes, LocalRollouts, kept
@@ -70,3 +70,23 @@ def test_an_interrupted_bank_is_the_one_that_was_never_interrupted(
     assert one.manifest() == other.manifest()
     np.testing.assert_array_equal(one.deltas, other.deltas)
     assert {file.name for file in tmp_path.glob("*bank*")} == {"bank.npz", "bank.json"}
+
+
+def test_an_attack_is_on_the_body_that_it_is_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy from scratch has no σ of its own: its observations are disturbed by the pretrained policy's."""
+    noise = {"perturbation.fault.type": "observation_noise"}
+    experiment = Experiment(with_settings(ExperimentSettings(), {**SMALL, **noise}))
+    scratch, pretrained = (Policy(11, -np.ones(3), np.ones(3), (8,)) for _ in range(2))
+    pretrained.normalizer.set_statistics(np.zeros(11), np.full(11, 0.2))
+    searched = []
+
+    def search(_runner: object, _settings: object, fault: Fault, *_: object) -> None:
+        searched.append(fault.body.observation_std)
+        raise Killed
+
+    monkeypatch.setattr(attack, "DistributedRollouts", lambda *_: None)
+    monkeypatch.setattr(attack, "search_attacks", search)
+    for body in (Body.of(pretrained), None):
+        with pytest.raises(Killed):
+            attack.make_bank(experiment, scratch, "adaptive scratch", 1, body=body)
+    np.testing.assert_array_equal(searched, np.array([[0.2] * 11, [1.0] * 11], np.float32))

@@ -1,6 +1,7 @@
 """Checkpoints side by side: which bank goes with which condition. What is played is in test_conditions.py."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,11 @@ def test_a_policy_given_twice_is_refused(policy: Path, tmp_path: Path) -> None:
 def test_policies_are_called_by_the_last_part_of_their_path_where_that_tells_them_apart() -> None:
     assert policy_names([Path("a/one.safetensors"), Path("b/two")]) == ["one", "two"]
     assert policy_names([Path("a/one"), Path("b/one")]) == ["a/one", "b/one"]
+
+
+def test_a_critic_of_another_robot_is_refused(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ant = SimpleNamespace(policy=Policy(27, -np.ones(8), np.ones(8), (8,)))
+    monkeypatch.setattr(checkpoints, "load_module", lambda _: ant)
+    settings = load_experiment(None, ["environment.id=hopper", "evaluation.conditions=[normal, pgd]"])
+    with pytest.raises(ValueError, match=r"ant/checkpoint takes 27 observations and gives 8 actions"):
+        evaluate_checkpoints([policy], settings, [], Path("ant/checkpoint"), policy.parent / "out")

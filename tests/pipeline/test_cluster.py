@@ -19,6 +19,17 @@ def test_a_dashboard_cannot_be_joined() -> None:
         connect(RuntimeSettings(address="http://head:8265"))
 
 
+def test_a_cluster_of_another_version_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0\n")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    message = r"^cannot join head:6379: Version mismatch: The cluster was started with: Ray: 2\.9\.0$"
+    with pytest.raises(ValueError, match=message):
+        connect(RuntimeSettings(address="head:6379"))
+
+
 def test_a_start_that_times_out_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: list[Exception | None] = [Exception("The current node timed out during startup."), None]
 

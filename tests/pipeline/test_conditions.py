@@ -122,3 +122,11 @@ def test_epsilon_may_be_that_of_a_condition_alone() -> None:
     assert (episodes.fault.kind, episodes.fault.magnitude) == ("multiplicative", 0.2)
     with pytest.raises(ConfigError, match=r"epsilon \(0\.2\) is the bound of multiplicative faults"):
         experiment("perturbation.fault.type=bias", "perturbation.epsilon=0.2")
+
+
+def test_only_some_of_the_conditions() -> None:
+    """What the others are for stays as it is: the bound here is only that of the condition that is left out."""
+    settings = ["perturbation.fault.type=bias", "perturbation.epsilon=0.2"]
+    both = experiment(*settings, "evaluation.conditions=[normal, {name: weak, fault: {type: multiplicative}}]")
+    asked = both.settings.evaluation.conditions[:1]
+    assert [one.condition for one in EvaluatedConditions(both, {}, only=asked).episodes(policy())] == ["normal"]

@@ -183,3 +183,7 @@ def test_a_sweep_whose_state_is_torn_never_begins_anew_by_itself(tmp_path: Path)
     with pytest.raises(StorageError, match="so the trials there cannot go on"):
         _tuner(Experiment(experiment(output=tmp_path)), stage, client, trainable=None)
     assert (tune / "tuner.pkl").read_bytes() == b""
+
+
+def test_an_error_without_words_is_told_by_its_kind() -> None:
+    assert str(TrialsFailedError([ValueError()], 2)) == "1 of 2 trials failed, the first with: ValueError"

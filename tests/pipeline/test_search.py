@@ -7,7 +7,15 @@ from ray.tune.search.variant_generator import generate_variants
 
 from afrl_ray.config import ExperimentSettings, SearchSettings, trial_experiment
 from afrl_ray.config.loading import with_settings
-from afrl_ray.pipeline.search import file_name, parameter_space, search_algorithm, trial_count, trial_name, unique_name
+from afrl_ray.pipeline.search import (
+    file_name,
+    file_names,
+    parameter_space,
+    search_algorithm,
+    trial_count,
+    trial_name,
+    unique_name,
+)
 
 ADAPTIVE = {"type": "adaptive", "beta": 0.1}
 
@@ -138,6 +146,19 @@ def test_names_of_whole_sections_show_their_leaves() -> None:
 def test_files_are_called_without_spaces_and_slashes() -> None:
     name = named(environment__id="phys2d/CartPole-v1")
     assert file_name(name) == "fixed_q=0.5_id=phys2d_CartPole-v1"
+
+
+def test_two_names_never_share_a_file() -> None:
+    called = file_names(["runs/a", "runs_a", "runs a"])
+    assert called == {"runs/a": "runs_a", "runs_a": "runs_a #2", "runs a": "runs_a #3"}
+
+
+def test_no_file_s_name_is_too_long() -> None:
+    names = ["x" * length for length in (180, 181, 400)]
+    short, long, longest = map(file_name, names)
+    assert short == names[0]
+    assert len({long, longest}) == 2
+    assert max(len(long), len(longest)) < 180
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:

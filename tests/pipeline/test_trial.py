@@ -120,16 +120,23 @@ def test_a_round_is_as_long_with_any_number_of_env_runners(num_env_runners: int)
 
 
 @pytest.mark.parametrize(
-    ("interval", "per_round", "steps"),
+    ("interval", "steps", "per_round", "per_iteration"),
     [
-        *[(5000, 100, 1000), (1500, 100, 500), (2500, 100, 500), (1700, 100, 100), (300, 100, 300), (50, 50, 50)],
-        *[(1234, 2, 2), (1234, 100, 1000), (5000, 200, 1000)],
+        *[(5000, 100_000, 100, 1000), (1500, 15_000, 100, 500), (2500, 50_000, 100, 500), (1700, 17_000, 100, 100)],
+        *[(300, 3000, 100, 300), (50, 500, 50, 50), (1234, 12_340, 2, 2), (5000, 100_000, 200, 1000)],
+        *[(1000, 1500, 100, 500), (5000, 12_500, 100, 500)],  # the last interval is a shorter one
+        *[(1234, 12_340, 100, 100), (5000, 20_000, 99, 99), (5000, 20_000, 96, 96)],  # no whole rounds
     ],
 )
-def test_evaluations_come_at_their_steps_wherever_whole_rounds_allow_it(
-    interval: int, per_round: int, steps: int
+def test_evaluations_and_the_end_come_at_their_steps_wherever_whole_rounds_allow_it(
+    interval: int, steps: int, per_round: int, per_iteration: int
 ) -> None:
-    assert steps_per_iteration(interval, per_round) == steps
+    values = {
+        "finetune.steps": steps,
+        "finetune.evaluation_interval": interval,
+        "finetune.checkpoint_interval": interval,
+    }
+    assert steps_per_iteration(with_settings(settings(0.5), values), per_round) == per_iteration
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         ("{type: curves}", "{type: scores_against, setting: seed}", r"setting is 'seed', but the grid has nothing"),
         ("{one: {}}", "{one: {match_mean_q: two}}", r"arms\.one\.match_mean_q is 'two'"),
         ("steps: 200", "steps: 200, read_at: [200]", "read_at 200 is not before the end"),
+        ("steps: 200", "seeds: 1", r"scales\.smoke\.steps must be given"),
         (
             "steps: 200",
             "steps: 200, grid: {seed: [1]}",
