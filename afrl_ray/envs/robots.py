@@ -15,11 +15,11 @@ class Robot:
     name: str
     """Short name, also that of the D4RL data sets and of the bundled expert."""
     environment_ids: tuple[str, ...]
-    """Gymnasium ids of this robot; the first is the default (the paper's)."""
+    """Gymnasium ids of this robot; the first is the default (the paper has the v2 of it)."""
     random_return: float
     expert_return: float
     epsilon: float
-    """Default bound on |δ|; per-robot values are ours (the paper's text says "up to 0.5")."""
+    """Default bound on |δ|; per-robot values are ours, since the numbers are missing from the paper's text."""
     contact_force_columns: int = 0
     """How many columns of contact forces D4RL's observations have at their end, beyond those of the default id."""
 

@@ -15,7 +15,7 @@ simulator's step."""
 
 
 class Multiplicative(Fault, kind="multiplicative"):
-    """ã = a + δ ⊙ a with θ = δ in [−ε, ε]^A (Ayabe et al. 2025, equation 7)."""
+    """ã = a + δ ⊙ a with θ = δ in [−ε, ε]^A (Ayabe et al. 2025, equation 8)."""
 
     @property
     def parameters(self) -> ParameterSet:
