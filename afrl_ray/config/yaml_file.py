@@ -84,12 +84,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 def _load(text: str) -> Any:
     try:
         content = yaml.load(text, _Loader)  # a subclass of the safe loader
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # PyYAML's own, of values that a tag does not fit
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # PyYAML's: a tag that does not fit its value
         raise yaml.YAMLError("a tag (!!) stands before a value that is none of its kind; leave the tag out") from error
     if _holds_itself(content):
         raise yaml.YAMLError("an anchor stands inside of what it names; write out what is meant")

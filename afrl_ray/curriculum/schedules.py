@@ -37,9 +37,9 @@ def next_state(
     `score` is S_k, the normalised score / 100; `total_evaluations` is K, used by the linear schedule. NaN, the score of
     a policy that has diverged, moves no adaptive q.
     """
-    if isinstance(settings, AdaptiveCurriculum) and math.isnan(score):
-        return replace(state, evaluations=state.evaluations + 1)
     if isinstance(settings, AdaptiveCurriculum):
+        if math.isnan(score):
+            return replace(state, evaluations=state.evaluations + 1)
         average = (1.0 - settings.beta) * state.average + settings.beta * score  # equation 11
         change = settings.kappa * (average - state.average)
         bounded = _clip(change, -settings.max_change, settings.max_change)  # equation 20

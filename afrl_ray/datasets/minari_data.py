@@ -46,8 +46,9 @@ def read_minari(settings: MinariData, progress: Progress | None = None) -> Trans
         FileNotFoundError: neither a folder nor a local data set has this name.
         ValueError: its observations or actions are not flat vectors, it holds no steps, or its files are damaged.
     """
+    dataset = open_minari(settings.dataset)
     with _damage_told(settings.dataset):
-        return _read(open_minari(settings.dataset), settings, progress)
+        return _read(dataset, settings, progress)
 
 
 @contextmanager

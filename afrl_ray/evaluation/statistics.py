@@ -70,13 +70,11 @@ def summarise(scores: pd.DataFrame, averaged: tuple[str, ...] = ("normal", "rand
         estimates = {
             str(condition): estimate(group[column]) for condition, group in rows.groupby("condition", sort=False)
         }
-        values, played = (
-            frame.pivot(index=["seed", "episode"], columns="condition", values=column).reindex(columns=present)
-            for frame in (rows, rows.assign(**{column: 1.0}))
-        )
-        paired = values[played.notna().all(axis="columns")]
+        values = rows.pivot(index=["seed", "episode"], columns="condition", values=column).reindex(columns=present)
+        played = rows[rows["condition"].isin(present)].groupby(["seed", "episode"]).size()
+        paired = values[played.reindex(values.index) == len(present)]
         if len(paired) > 0:
-            estimates[MEAN] = estimate(paired.mean(axis=1))
+            estimates[MEAN] = estimate(paired.mean(axis=1, skipna=False))
         summary[str(policy)] = estimates
     return summary
 

@@ -1,8 +1,5 @@
 """Stage: the offline transitions."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from afrl_ray.config import DataSettings, GeneratedData
 from afrl_ray.datasets import Transitions, load_transitions, source_fingerprint
 from afrl_ray.datasets.generated import load_data_policy
@@ -29,15 +26,12 @@ def refuse_other_data(stage: Stage, settings: DataSettings) -> None:
     Raises:
         ValueError: the stage is finished, and was made from another file than is there now.
     """
-    if (manifest := stage.finished()) is not None:
-        _refuse_another_source(stage, manifest, settings)
-
-
-def _refuse_another_source(stage: Stage, manifest: Mapping[str, Any], settings: DataSettings) -> None:
+    if isinstance(settings, GeneratedData) or (manifest := stage.finished()) is None:
+        return
     made_from, now = manifest["outputs"].get(_SOURCE), source_fingerprint(settings)
     if None not in (made_from, now) and made_from != now:
         raise ValueError(
-            f"the data set {getattr(settings, 'dataset', '')} is not the one that {stage.location} was made from, and "
+            f"the data set {settings.dataset} is not the one that {stage.location} was made from, and "
             "all that comes after it; write another output folder, or move that one away"
         )
 
@@ -51,8 +45,8 @@ def make_data(experiment: Experiment) -> tuple[Stage, Transitions]:
     """Load or roll out the configured transitions; afterwards they are one file."""
     stage, settings = data_stage(experiment), experiment.settings
     path = stage.directory / _FILE
-    if (manifest := stage.finished()) is not None:
-        _refuse_another_source(stage, manifest, settings.data)
+    refuse_other_data(stage, settings.data)
+    if stage.finished():
         say(f"data: kept, {stage.location}")
         transitions = load_data(stage)
         settings.require_room_for(len(transitions))

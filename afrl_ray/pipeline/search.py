@@ -85,7 +85,8 @@ def file_name(name: str) -> str:
     called = name.replace(" ", "_").replace("/", "_")
     if len(called.encode()) <= _LONGEST_NAME:
         return called
-    return f"{called[: _LONGEST_NAME // 2]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    beginning = called.encode()[: _LONGEST_NAME - 20].decode(errors="ignore")
+    return f"{beginning}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:

@@ -61,18 +61,24 @@ class Outcome:
     """A finished case, with the policies that are measured of it."""
 
     case: Case
-    settings: ExperimentSettings
-    """As it was run: with the q_max that was matched."""
+    foundation: Foundation
+    run: TrainingRun | None
+    """None where it is not trained."""
     policies: tuple[tuple[int, PolicyKind, Subject], ...]
     """(step, kind, policy)"""
+
+    @property
+    def settings(self) -> ExperimentSettings:
+        """As it was run: with the q_max that was matched."""
+        return self.case.settings if self.run is None else self.run.settings
 
 
 def outcome_of(case: Case, store: Path) -> Outcome:
     """Reads the policies of a finished case."""
+    foundation = foundation_of(case, store)
     if not case.trained:
-        foundation = foundation_of(case, store)
         subject = Subject(foundation, foundation.policy(), case.name)
-        return Outcome(case, case.settings, tuple((0, kind, subject) for kind in POLICY_KINDS))
+        return Outcome(case, foundation, None, tuple((0, kind, subject) for kind in POLICY_KINDS))
     run = run_of(case, store)
     run.stage.refresh()
     policies = []
@@ -80,31 +86,30 @@ def outcome_of(case: Case, store: Path) -> Outcome:
         for kind in POLICY_KINDS:
             policy = load_policy_file(run.policy_file(step, kind))[0]
             policies.append((step, kind, Subject(run.foundation, policy, f"{case.name} {kind} at {step}")))
-    return Outcome(case, run.settings, tuple(policies))
+    return Outcome(case, foundation, run, tuple(policies))
 
 
-def stages_of(study: StudySettings, outcome: Outcome, store: Path) -> Iterator[Stage]:
+def stages_of(study: StudySettings, outcome: Outcome) -> Iterator[Stage]:
     """Everything that the results of a finished case were made in."""
-    foundation = foundation_of(outcome.case, store)
+    foundation = outcome.foundation
     yield from (foundation.data, foundation.pretrain, foundation.attack)
-    if outcome.case.trained:
-        yield run_of(outcome.case, store).stage
+    if outcome.run is not None:
+        yield outcome.run.stage
     for _, _, subject in outcome.policies:
         yield from (subject.stage(condition) for condition in study.conditions)
 
 
-def collect(study: StudySettings, outcomes: Sequence[Outcome], store: Path) -> Findings:
+def collect(study: StudySettings, outcomes: Sequence[Outcome]) -> Findings:
     """The findings of finished cases whose policies have been measured."""
     scores, curves = [], []
     for outcome in outcomes:
-        case = outcome.case
+        case, run = outcome.case, outcome.run
         labels = {"arm": case.arm, "robot": case.robot, **{name: _cell(value) for name, value in case.varied.items()}}
-        data_score = _data_score(foundation_of(case, store))
+        data_score = _data_score(outcome.foundation)
         for step, kind, subject in outcome.policies:
             rows = scores_of(subject, study.conditions)
             scores.append(rows.assign(policy=kind, step=step, data=data_score, **labels))
-        if case.trained:
-            run = run_of(case, store)
+        if run is not None:
             q_max = getattr(run.settings.curriculum, "q_max", math.nan)
             match = case.match.arm if case.match else ""
             curves.append(pd.DataFrame(run.curve()).assign(seed=case.seed, q_max=q_max, match=match, **labels))

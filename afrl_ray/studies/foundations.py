@@ -17,7 +17,7 @@ from afrl_ray.networks import Policy
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import attack, attack_stage, bank_client
 from afrl_ray.pipeline.cluster import beside_the_driver, cluster_address, connect
-from afrl_ray.pipeline.data import data_stage, make_data
+from afrl_ray.pipeline.data import data_stage, make_data, refuse_other_data
 from afrl_ray.pipeline.experiment import Experiment, pinned
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
 from afrl_ray.pipeline.progress import progress, send_progress_to
@@ -67,6 +67,15 @@ class Foundation:
     def bank_client(self) -> BankClient:
         """The way to the actor that holds the training bank and every trial's q."""
         return bank_client(self.attack, self.attack)
+
+
+def refuse_replaced_data(foundations: Iterable[Foundation]) -> None:
+    """
+    Raises:
+        ValueError: finished data were made from another file than is there now.
+    """
+    for foundation in {one.data.key: one for one in foundations}.values():
+        refuse_other_data(foundation.data, foundation.settings.data)
 
 
 def make_pretrained(foundations: Iterable[Foundation]) -> None:

@@ -9,7 +9,6 @@ import pandas as pd
 from afrl_ray.config.study import AttackersBudget, AttackersSettings, StudyBudget, StudySettings
 from afrl_ray.pipeline.alone import alone_in
 from afrl_ray.pipeline.cluster import cluster_address, connect
-from afrl_ray.pipeline.data import refuse_other_data
 from afrl_ray.pipeline.experiment import STAGES, pinned
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
@@ -20,7 +19,7 @@ from afrl_ray.studies.attackers import compare, comparison_stage, write_comparis
 from afrl_ray.studies.collect import collect, foundation_of, outcome_of, run_of, stages_of
 from afrl_ray.studies.expand import expand, robot_label
 from afrl_ray.studies.files import short_name
-from afrl_ray.studies.foundations import make_banks, make_pretrained
+from afrl_ray.studies.foundations import make_banks, make_pretrained, refuse_replaced_data
 from afrl_ray.studies.look_ahead import look_ahead
 from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.plan import Case, Plan
@@ -85,8 +84,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
     elif plans[0].uri is not None:
         require_writable(plans[0].uri)
     with alone_in(output):
-        for case in every:
-            refuse_other_data(foundation_of(case, store).data, case.settings.data)
+        refuse_replaced_data(foundation_of(case, store) for case in every)
         tracker = foundation_of(every[0], store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
             with board.stage("pretrain"):
@@ -130,8 +128,8 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
             outcomes = [outcome_of(case, store) for case in cases]
             settings = {outcome.case.name: outcome.settings for outcome in outcomes}
             measure_all((subject for outcome in outcomes for _, _, subject in outcome.policies), study.conditions)
-            stages = [stage for outcome in outcomes for stage in stages_of(study, outcome, store)]
-            sections = write_results(study, budget, collect(study, outcomes, store), directory)
+            stages = [stage for outcome in outcomes for stage in stages_of(study, outcome)]
+            sections = write_results(study, budget, collect(study, outcomes), directory)
         case AttackersSettings() as study, AttackersBudget() as budget:
             settings = {case.name: case.settings for case in cases}
             rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)

@@ -81,7 +81,7 @@ def test_mixture_score_by_hand() -> None:
 
 
 def test_a_policy_that_diverged_leaves_the_others_their_scores() -> None:
-    lost = pd.concat([rows("lost", name, [1.0, math.nan]) for name in ("normal", "random")])
+    lost = pd.concat([rows("lost", "normal", [1.0, math.nan]), rows("lost", "random", [1.0, 1.0])])
     scores = pd.concat([rows("p", "normal", [1.0, 3.0]), rows("p", "random", [1.0, 3.0]), lost])
     assert score_column(scores) == "normalised_score"
     summary = summarise(scores)

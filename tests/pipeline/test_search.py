@@ -159,6 +159,7 @@ def test_no_file_s_name_is_too_long() -> None:
     assert short == names[0]
     assert len({long, longest}) == 2
     assert max(len(long), len(longest)) < 180
+    assert len(file_name("歩" * 100).encode()) < 180
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
