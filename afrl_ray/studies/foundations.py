@@ -1,8 +1,8 @@
 """What fine-tunings start from: data, pretrained networks and attack banks, made once for all studies."""
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from afrl_ray.pipeline.cluster import beside_the_driver, cluster_address, connec
 from afrl_ray.pipeline.data import data_stage, make_data, refuse_other_data
 from afrl_ray.pipeline.experiment import Experiment, pinned
 from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
-from afrl_ray.pipeline.progress import progress, send_progress_to
+from afrl_ray.pipeline.progress import Reporter, progress, send_progress_to
 from afrl_ray.pipeline.remote import hear_interrupts, interrupt
 from afrl_ray.scheduling import actor_options, bundle, pretrain_bundle
 from afrl_ray.telemetry import bind, configure_logs, job_of
@@ -79,7 +79,7 @@ def refuse_replaced_data(foundations: Iterable[Foundation]) -> None:
 
 
 def make_pretrained(foundations: Iterable[Foundation]) -> None:
-    """Make the data and pretrained networks that are not there yet: trainings side by side, on a cluster data too.
+    """Make the data and pretrained networks that are not there yet, those of all robots and seeds side by side.
 
     Raises:
         FileNotFoundError, ValueError: there are no such data.
@@ -103,43 +103,44 @@ def make_banks(foundations: Iterable[Foundation]) -> None:
 
 
 def _make_all_data(foundations: Sequence[Foundation]) -> None:
-    runtime = foundations[0].settings.runtime if foundations else None
-    if runtime is None or len(foundations) == 1 or not cluster_address(runtime):
-        for foundation in foundations:
-            make_data(foundation.experiment)
-        return
-    connect(runtime)
-    resources = actor_options(bundle(runtime.resources.evaluation))
-    waiting = [_make_data.options(**resources).remote(_pinned(foundation)) for foundation in foundations]
-    with progress("data", len(waiting), "data sets") as report:
-        while waiting:
-            finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
-            ray.get(finished)
-            report.update(len(foundations) - len(waiting))
+    if _alone(foundations):
+        make_data(foundations[0].experiment)
+    elif foundations:
+        resources = actor_options(bundle(foundations[0].settings.runtime.resources.evaluation))
+        total = sum(foundation.settings.data.transitions or 0 for foundation in foundations)
+        keys = [foundation.data.key for foundation in foundations]
+        with progress(f"data, {len(foundations)} sets", total, "transitions") as report:
+            _side_by_side(_make_data.options(**resources), foundations, keys, report)
 
 
 def _pretrain_all(foundations: Sequence[Foundation]) -> None:
-    if not foundations:
-        return
-    runtime = foundations[0].settings.runtime
-    if len(foundations) == 1 and not cluster_address(runtime):
+    if _alone(foundations):
         pretrain(foundations[0].experiment)
-        return
-    connect(runtime)
-    board = _ProgressBoard.options(**beside_the_driver()).remote()
-    resources = actor_options(pretrain_bundle(runtime))
-    waiting = [
-        _pretrain.options(**resources).remote(_pinned(foundation), board, foundation.pretrain.key)
-        for foundation in foundations
-    ]
-    done, total = 0, sum(foundation.settings.pretrain.updates for foundation in foundations)
-    try:
+    elif foundations:
+        resources = actor_options(pretrain_bundle(foundations[0].settings.runtime))
+        total = sum(foundation.settings.pretrain.updates for foundation in foundations)
+        keys = [foundation.pretrain.key for foundation in foundations]
         with progress(f"pretrain, {len(foundations)} trainings", total, "updates") as report:
-            while waiting:
-                finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
-                ray.get(finished)  # a failed training ends them all
-                done = _done(board, done)
-                report.update(done, f"{len(waiting)} unfinished")
+            _side_by_side(_pretrain.options(**resources), foundations, keys, report)
+
+
+def _alone(foundations: Sequence[Foundation]) -> bool:
+    """Whether there is one, which this process can make itself."""
+    return len(foundations) == 1 and not cluster_address(foundations[0].settings.runtime)
+
+
+def _side_by_side(task: Any, foundations: Sequence[Foundation], keys: Sequence[str], report: Reporter) -> None:
+    """Run the Ray task for each; its own progress goes by the key. One that fails ends them all."""
+    connect(foundations[0].settings.runtime)
+    board = _ProgressBoard.options(**beside_the_driver()).remote()
+    waiting = [task.remote(_pinned(one), board, key) for one, key in zip(foundations, keys, strict=True)]
+    done = 0
+    try:
+        while waiting:
+            finished, waiting = ray.wait(waiting, timeout=_POLL_SECONDS)
+            ray.get(finished)
+            done = _done(board, done)
+            report.update(done, f"{len(waiting)} unfinished")
     finally:
         interrupt(waiting)
         ray.kill(board)
@@ -173,12 +174,20 @@ class _ProgressBoard:
 
 
 @ray.remote(max_retries=2)
-def _make_data(experiment: Experiment) -> None:
-    make_data(experiment)
+def _make_data(experiment: Experiment, board: Any, key: str) -> None:
+    with _telling(board, key, experiment, "data"):
+        make_data(experiment)
 
 
 @ray.remote(max_retries=2)
 def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
+    with _telling(board, key, experiment, "pretrain"):
+        pretrain(experiment)
+
+
+@contextmanager
+def _telling(board: Any, key: str, experiment: Experiment, stage: str) -> Iterator[None]:
+    """In a task: what it has done goes to the board of progress, and it ends when it is interrupted."""
     told = 0.0
 
     def tell(completed: int, total: int) -> None:
@@ -190,9 +199,9 @@ def _pretrain(experiment: Experiment, board: Any, key: str) -> None:
 
     hear_interrupts()
     configure_logs(experiment.settings.runtime.log_format)
-    bind(job=job_of(experiment.settings.name), stage="pretrain")
+    bind(job=job_of(experiment.settings.name), stage=stage)
     send_progress_to(tell)
     try:
-        pretrain(experiment)
+        yield
     finally:
         send_progress_to(None)
