@@ -149,6 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
         "afrl reproduce table1 --scale small --robot halfcheetah --seeds 2",
         "afrl reproduce table2 --scale paper runtime.address=auto 'data={type: d4rl, dataset: \"{robot}-expert-v2\"}'",
         "afrl reproduce my_study.yaml --scale smoke",
+        "afrl reproduce table1 --scale small --seeds 5 --reuse docs/results/paper",
     )
     reproduce.add_argument(
         "studies",
@@ -157,6 +158,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="names or YAML files of studies, or all; list before them tells what they cost",
     )
     add_study_options(reproduce)
+    reproduce.add_argument(
+        "--reuse",
+        metavar="DIR",
+        help="earlier results, a folder for each study: robots and seeds that are in them are not run again",
+    )
     reproduce.set_defaults(overrides=[])
     _add_json(reproduce)
 

@@ -19,6 +19,8 @@ def reproduce(arguments: argparse.Namespace) -> None:
     """Run studies and say where their reports are, or list what studies cost."""
     _move_overrides(arguments)
     if "list" in arguments.studies:
+        if arguments.reuse is not None:
+            raise ValueError("list tells what studies cost from the beginning; leave --reuse out")
         arguments.studies = [name for name in arguments.studies if name != "list"] or ["all"]
         _list(arguments)
         return
@@ -121,7 +123,19 @@ def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
         arguments.seeds,
         parse_overrides(arguments.overrides),
         settings.output_uri,
+        _folder(getattr(arguments, "reuse", None)),
     )
+
+
+def _folder(reuse: str | None) -> Path | None:
+    """
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    folder = Path(reuse).expanduser() if reuse is not None else None
+    if folder is not None and not folder.is_dir():
+        raise FileNotFoundError(f"--reuse {reuse}: there is no such folder")
+    return folder
 
 
 def _list(arguments: argparse.Namespace) -> None:

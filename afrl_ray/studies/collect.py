@@ -113,9 +113,7 @@ def collect(study: StudySettings, outcomes: Sequence[Outcome]) -> Findings:
             q_max = getattr(run.settings.curriculum, "q_max", math.nan)
             match = case.match.arm if case.match else ""
             curves.append(pd.DataFrame(run.curve()).assign(seed=case.seed, q_max=q_max, match=match, **labels))
-    return Findings(
-        pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
-    )
+    return Findings(*(pd.concat(rows, ignore_index=True) if rows else pd.DataFrame() for rows in (scores, curves)))
 
 
 def _cell(value: Any) -> Any:

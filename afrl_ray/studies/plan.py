@@ -40,6 +40,8 @@ class Plan:
     """Dotted settings that go before all that arms share; what arms differ in they cannot change."""
     uri: str | None = None
     """Where stages and results are, if not in a folder."""
+    reuse: Path | None = None
+    """A folder of earlier results, by study: the runs that they are of are not made again."""
 
     @property
     def location(self) -> str:

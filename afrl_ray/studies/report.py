@@ -1,19 +1,17 @@
 """The report of a study, which shows all results, and study.json, which says what they came from."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, StudyBudget
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import (
     Stage,
     command_line,
-    content_key,
     git_commit,
     package_versions,
     read_json,
@@ -22,23 +20,23 @@ from afrl_ray.pipeline.artifacts import (
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.studies.arms import arms_section, listed
-from afrl_ray.studies.overrides import content
+from afrl_ray.studies.earlier import EARLIER, MADE_OF, STUDY, Earlier, made_of
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
 REPORT = "report.md"
-_STUDY = "study.json"
-_MADE_OF = "made of"
 
 
 @dataclass(frozen=True)
 class Origin:
     """Where the results of a study come from."""
 
-    settings: Mapping[str, ExperimentSettings]
-    """What each case was run with, by the case's name."""
+    settings: Mapping[str, Any]
+    """What each case was run with, as JSON has it, by the case's name."""
     stages: Sequence[Stage]
     """What the work was done in."""
+    earlier: Earlier | None = None
+    """Where the other cases' results are from."""
 
 
 def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mirror | None = None) -> None:
@@ -53,13 +51,13 @@ def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mi
     if mirror is not None and (index := mirror.index()) is not None:
         mirror.fetch(directory, index)
     require_results_folder(directory)
-    made_of = _made_of(plan, cases)
-    if (directory / _STUDY).exists() and not _replaces(made_of, read_json(directory / _STUDY).get(_MADE_OF)):
+    new = made_of(plan, cases)
+    if (directory / STUDY).exists() and not _replaces(new, read_json(directory / STUDY).get(MADE_OF)):
         aside = directory.with_name(f"{directory.name}.replaced-{time.time_ns()}")
         shown = mirror.move_aside(aside.name) if mirror is not None else aside
         directory.replace(aside)
         say(f"{plan.name}: earlier results, made of other seeds or settings, are kept in {shown}")
-    write_json(directory / _STUDY, _facts(plan, cases) | {_MADE_OF: made_of})
+    write_json(directory / STUDY, _facts(plan, cases) | {MADE_OF: new})
 
 
 def require_results_folder(directory: Path) -> None:
@@ -67,7 +65,7 @@ def require_results_folder(directory: Path) -> None:
     Raises:
         ValueError: the directory holds files that no study has made.
     """
-    if not directory.exists() or (directory / _STUDY).exists():
+    if not directory.exists() or (directory / STUDY).exists():
         return
     if any(not file.name.startswith(".") for file in directory.iterdir()):
         raise ValueError(
@@ -79,31 +77,28 @@ def write_report(
     plan: Plan, cases: Sequence[Case], origin: Origin, sections: Sequence[Section], directory: Path
 ) -> None:
     """report.md and study.json, with the origin's settings and the commits that its work was done at."""
-    facts = _facts(plan, cases) | {"commits of the work": _commits(origin.stages)}
+    facts = _facts(plan, cases) | {"commits of the work": _commits(origin)}
+    origins = origin.earlier.origins() if origin.earlier is not None else []
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
+    for known in origins:
+        told = {name: value for name, value in known.items() if name != "versions"}
+        lines.append(f"- from {EARLIER}: {_shown(told)}")
     for section in (*arms_section(plan, cases), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]
     with replacing(directory / REPORT) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(
-        directory / _STUDY,
+        directory / STUDY,
         {
             **facts,
             "versions": package_versions(),
             "plan": plan.study.model_dump(mode="json"),
-            "settings": {name: own.model_dump(mode="json") for name, own in origin.settings.items()},
-            _MADE_OF: _made_of(plan, cases),
+            "settings": {case.name: origin.settings[case.name] for case in cases},
+            **({EARLIER: origins} if origins else {}),
+            MADE_OF: made_of(plan, cases),
         },
     )
-
-
-def _made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
-    """Whatever the results depend on: what is drawn, how much is done, and the content of every case."""
-    drawn = plan.study.model_dump(mode="json", include={"results", "conditions", "optimizers"})
-    size = plan.budget.model_dump(mode="json", exclude={"seeds", "robots", "grid"})
-    contents = {case.name: content_key(content(case.settings, case.trained)) for case in cases}
-    return {"drawn": drawn, "size": size, "cases": contents}
 
 
 def _replaces(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
@@ -128,10 +123,11 @@ def _facts(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-def _commits(stages: Iterable[Stage]) -> list[str]:
-    """Of all that are finished."""
-    manifests = [stage.finished() for stage in {stage.directory: stage for stage in stages}.values()]
-    return sorted({str(manifest["commit"]) for manifest in manifests if manifest and manifest["commit"]})
+def _commits(origin: Origin) -> list[str]:
+    """Of all stages that are finished, and of earlier results."""
+    manifests = [stage.finished() for stage in {stage.directory: stage for stage in origin.stages}.values()]
+    commits = {str(manifest["commit"]) for manifest in manifests if manifest and manifest["commit"]}
+    return sorted(commits | set(origin.earlier.commits if origin.earlier is not None else []))
 
 
 def _budget(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:

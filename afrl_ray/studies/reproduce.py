@@ -1,6 +1,6 @@
 """Whole studies: everything they share is made once, then their tables and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
 from afrl_ray.studies.attackers import compare, comparison_stage, write_comparison
 from afrl_ray.studies.collect import collect, foundation_of, outcome_of, run_of, stages_of
+from afrl_ray.studies.earlier import Earlier, earlier_results, joined
 from afrl_ray.studies.expand import expand, robot_label
 from afrl_ray.studies.files import short_name
 from afrl_ray.studies.foundations import make_banks, make_pretrained, refuse_replaced_data
@@ -63,29 +64,32 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
         BlockingIOError: another process is at work in the output folder.
     """
     cases = {plan.name: expand(plan) for plan in plans}
-    every = [case for found in cases.values() for case in found]
-    trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in cases[plan.name]]
+    earlier = _earlier(plans, cases)
+    left = {name: _without(found, earlier.get(name)) for name, found in cases.items()}
+    every = [case for found in left.values() for case in found]
+    trained = [case for plan in plans if isinstance(plan.study, StudySettings) for case in left[plan.name]]
     output = plans[0].output
     require_folder(output, "--output ")
     for plan in plans:
         if plan.uri is None:
             require_results_folder(results_directory(plan))
     store = stage_store(output)
-    runtime = every[0].settings.runtime
+    first = cases[plans[0].name][0]
+    runtime = first.settings.runtime
     configure_logs(runtime.log_format)
     bind(job=job_of(short_name(plans[0].name)))
     board.clear()
     board.expect("pretrain", "attack", "finetune", "results")
-    look_ahead(cases, plans, store)
+    look_ahead(left, plans, store)
     if cluster_address(runtime):
         connect(runtime)
-        refuse_a_database_of_one_node(pinned(every[0].settings))
+        refuse_a_database_of_one_node(pinned(first.settings))
         require_shared(plans[0].location)
     elif plans[0].uri is not None:
         require_writable(plans[0].uri)
     with alone_in(output):
         refuse_replaced_data(foundation_of(case, store) for case in every)
-        tracker = foundation_of(every[0], store).experiment.tracker
+        tracker = foundation_of(first, store).experiment.tracker
         with tracker.parent_run({"studies": ", ".join(cases), "scale": plans[0].scale_name}):
             with board.stage("pretrain"):
                 make_pretrained(foundation_of(case, store) for case in every)
@@ -96,7 +100,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
                     runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
                     train(runs, tracker, f"{plans[0].location}/{STAGES}/{_SCRATCH}")
             with board.stage("results"):
-                return [_finish(plan, cases[plan.name], store) for plan in plans]
+                return [_finish(plan, cases[plan.name], store, earlier.get(plan.name)) for plan in plans]
 
 
 def stage_store(output: Path) -> Path:
@@ -110,6 +114,32 @@ def results_directory(plan: Plan) -> Path:
     return plan.output / short_name(plan.scale_name) / name
 
 
+def _earlier(plans: Sequence[Plan], cases: Mapping[str, Sequence[Case]]) -> dict[str, Earlier]:
+    """What the plans reuse, by study.
+
+    Raises:
+        ValueError: there are results to reuse, but not of what is asked for, or none at all.
+    """
+    reusing = [plan for plan in plans if plan.reuse is not None]
+    found = {}
+    for plan in reusing:
+        earlier = earlier_results(plan, cases[plan.name], plan.reuse / results_directory(plan).name)
+        if earlier is not None:
+            found[plan.name] = earlier
+            say(
+                f"{plan.name}: {len(earlier.cases)} of {len(cases[plan.name])} cases are taken from {earlier.directory}"
+            )
+    if reusing and not found:
+        names = ", ".join(results_directory(plan).name for plan in reusing)
+        raise ValueError(f"--reuse {reusing[0].reuse} has no folder {names}; write the folder that results are in")
+    return found
+
+
+def _without(cases: Sequence[Case], earlier: Earlier | None) -> list[Case]:
+    names = {case.name for case in earlier.cases} if earlier is not None else set()
+    return [case for case in cases if case.name not in names]
+
+
 def _location(plan: Plan) -> str:
     return f"{plan.location}/{results_directory(plan).relative_to(plan.output).as_posix()}"
 
@@ -118,20 +148,24 @@ def _named(case: Case, store: Path) -> NamedRun:
     return NamedRun(run_of(case, store), case.name, case.varied)
 
 
-def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
+def _finish(plan: Plan, cases: Sequence[Case], store: Path, earlier: Earlier | None) -> Reproduced:
     """Measure what is left to measure, and write the results."""
     directory = results_directory(plan)
     mirror = Mirror(_location(plan)) if plan.uri is not None else None
     begin_results(directory, plan, cases, mirror)
     match plan.study, plan.budget:
         case StudySettings() as study, StudyBudget() as budget:
-            outcomes = [outcome_of(case, store) for case in cases]
-            settings = {outcome.case.name: outcome.settings for outcome in outcomes}
+            outcomes = [outcome_of(case, store) for case in _without(cases, earlier)]
+            settings = {outcome.case.name: outcome.settings.model_dump(mode="json") for outcome in outcomes}
             measure_all((subject for outcome in outcomes for _, _, subject in outcome.policies), study.conditions)
             stages = [stage for outcome in outcomes for stage in stages_of(study, outcome)]
-            sections = write_results(study, budget, collect(study, outcomes), directory)
+            findings = [collect(study, outcomes)]
+            if earlier is not None:
+                settings |= earlier.settings
+                findings.append(earlier.findings)
+            sections = write_results(study, budget, joined(cases, *findings), directory)
         case AttackersSettings() as study, AttackersBudget() as budget:
-            settings = {case.name: case.settings for case in cases}
+            settings = {case.name: case.settings.model_dump(mode="json") for case in cases}
             rows = pd.concat([compare(case, study, budget, store) for case in cases], ignore_index=True)
             foundations = [foundation_of(case, store) for case in cases]
             stages = [comparison_stage(foundation, study, budget) for foundation in foundations]
@@ -139,7 +173,7 @@ def _finish(plan: Plan, cases: Sequence[Case], store: Path) -> Reproduced:
             sections = write_comparison(rows, study, budget, directory)
         case other:
             raise TypeError(f"not a study: {other!r}")
-    write_report(plan, cases, Origin(settings, stages), sections, directory)
+    write_report(plan, cases, Origin(settings, stages, earlier), sections, directory)
     if mirror is not None:
         mirror.publish(directory, "results")
     done = Reproduced(plan, directory)

@@ -11,6 +11,9 @@ from afrl_ray.studies.figures import learning_curves, matrix, q_curves, score_gr
 from afrl_ray.studies.sheet import Section, Sheet
 from afrl_ray.studies.tables import against_data_table, convergence_table, mean_q_table, score_table
 
+SCORES = "scores.parquet"
+CURVES = "curves"
+"""A table's name."""
 _WRITERS: dict[type, Callable[[Sheet, Any], list[Section]]] = {
     kinds.ScoreTable: score_table,
     kinds.AgainstData: against_data_table,
@@ -29,10 +32,10 @@ def write_results(
 ) -> list[Section]:
     """Every result of the study, in its order; also all episodes (scores.parquet) and all curves (curves.csv)."""
     sheet = Sheet(study, budget, findings, directory)
-    with replacing(directory / "scores.parquet") as temporary:
+    with replacing(directory / SCORES) as temporary:
         findings.scores.to_parquet(temporary, index=False)
     if len(findings.curves):
-        sheet.write_table("curves", findings.curves)
+        sheet.write_table(CURVES, findings.curves)
     sections = []
     for result in study.results:
         sections += _WRITERS[type(result)](sheet, result)

@@ -123,6 +123,37 @@ def test_a_second_call_keeps_everything(output: Path) -> None:
     assert changed_at(output / "stages") == before
 
 
+def test_results_are_written_anew_without_the_stages_that_they_came_from(output: Path, tmp_path: Path) -> None:
+    reproduce(tmp_path, "table2", "fig8", "--reuse", str(output / "smoke"))
+    assert not list(tmp_path.glob("stages/*-*"))
+    for name in ("table2", "fig8"):
+        for file in (output / "smoke" / name).iterdir():
+            if file.name not in ("report.md", "study.json"):
+                assert (tmp_path / "smoke" / name / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_seed_is_added_to_results_whose_stages_are_gone(output: Path, tmp_path: Path) -> None:
+    reproduce(tmp_path, "fig8", "--seeds", "2", "--reuse", str(output / "smoke"))
+    manifests = [json.loads(file.read_text()) for file in tmp_path.glob("stages/*/manifest.json")]
+    assert {manifest["seed"] for manifest in manifests} == {1}
+    both, one = (pd.read_csv(folder / "smoke" / "fig8" / "curves.csv") for folder in (tmp_path, output))
+    assert set(both["seed"]) == {0, 1}
+    pd.testing.assert_frame_equal(both[both["seed"] == 0].reset_index(drop=True), one)
+
+
+def test_results_to_reuse_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["reproduce", "fig8", "--scale", "smoke", "--output", str(tmp_path / "new")]
+    assert main([*command, "--reuse", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: --reuse {tmp_path} has no folder fig8; write the folder that results are in\n"
+    )
+    assert main([*command, "--reuse", str(tmp_path / "no")]) == 2
+    assert f"error: --reuse {tmp_path / 'no'}: there is no such folder" in capsys.readouterr().err
+    assert main(["reproduce", "list", "fig8", "--reuse", str(tmp_path)]) == 2
+    assert "leave --reuse out" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def study_file(folder: Path, steps: int) -> str:
     path = folder / f"adaptive{steps}.yaml"
     path.write_text(

@@ -19,7 +19,7 @@ MakePlan = Callable[..., Plan]
 
 
 def origin(plan: Plan, *stages: Stage) -> Origin:
-    return Origin({case.name: case.settings for case in expand(plan)}, stages)
+    return Origin({case.name: case.settings.model_dump(mode="json") for case in expand(plan)}, stages)
 
 
 def report(plan: Plan, folder: Path) -> Path:
