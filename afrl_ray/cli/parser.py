@@ -161,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
     reproduce.add_argument(
         "--reuse",
         metavar="DIR",
-        help="earlier results, a folder for each study: robots and seeds that are in them are not run again",
+        help="earlier results, a folder for each study, such as runs/studies/small: seeds in them are not run again",
     )
     reproduce.set_defaults(overrides=[])
     _add_json(reproduce)

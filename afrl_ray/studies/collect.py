@@ -104,7 +104,7 @@ def collect(study: StudySettings, outcomes: Sequence[Outcome]) -> Findings:
     scores, curves = [], []
     for outcome in outcomes:
         case, run = outcome.case, outcome.run
-        labels = {"arm": case.arm, "robot": case.robot, **{name: _cell(value) for name, value in case.varied.items()}}
+        labels = labels_of(case)
         data_score = _data_score(outcome.foundation)
         for step, kind, subject in outcome.policies:
             rows = scores_of(subject, study.conditions)
@@ -113,7 +113,15 @@ def collect(study: StudySettings, outcomes: Sequence[Outcome]) -> Findings:
             q_max = getattr(run.settings.curriculum, "q_max", math.nan)
             match = case.match.arm if case.match else ""
             curves.append(pd.DataFrame(run.curve()).assign(seed=case.seed, q_max=q_max, match=match, **labels))
-    return Findings(*(pd.concat(rows, ignore_index=True) if rows else pd.DataFrame() for rows in (scores, curves)))
+    return Findings(
+        scores=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
+        curves=pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+    )
+
+
+def labels_of(case: Case) -> dict[str, Any]:
+    """The columns that all its rows have."""
+    return {"arm": case.arm, "robot": case.robot, **{name: _cell(value) for name, value in case.varied.items()}}
 
 
 def _cell(value: Any) -> Any:

@@ -1,64 +1,55 @@
 """Results of a study that are there already, of runs whose stages are gone or on another machine."""
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from afrl_ray.config.study import AttackersSettings
+from afrl_ray.config.study import StudySettings
 from afrl_ray.pipeline.artifacts import content_key, read_json
-from afrl_ray.studies.collect import Findings
+from afrl_ray.studies.collect import POLICY_KINDS, Findings, labels_of
 from afrl_ray.studies.overrides import content
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.results import CURVES, SCORES
 
 STUDY = "study.json"
 MADE_OF = "made of"
+COMMITS = "commits of the work"
 EARLIER = "earlier results"
+_ORIGIN = ("command", "commit", "settings changed on the command line", "versions")
+_TEXTS = ("arm", "robot", "match")
+"""Columns of curves that are no numbers."""
 
 
 def made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
     """Whatever the results depend on: what is drawn, how much is done, and the content of every case."""
     drawn = plan.study.model_dump(mode="json", include={"results", "conditions", "optimizers"})
     size = plan.budget.model_dump(mode="json", exclude={"seeds", "robots", "grid"})
-    contents = {case.name: content_key(content(case.settings, case.trained)) for case in cases}
-    return {"drawn": drawn, "size": size, "cases": contents}
+    return {"drawn": drawn, "size": size, "cases": {case.name: _content(case) for case in cases}}
+
+
+def _content(case: Case) -> str:
+    own = content(case.settings, case.trained)
+    return content_key(own if case.match is None else {"matched to": _content(case.match), "case": own})
 
 
 @dataclass(frozen=True)
 class Earlier:
     """Results in a folder, and the cases of a study whose results they hold."""
 
-    directory: Path
-    facts: Mapping[str, Any]
-    """Its study.json."""
     cases: tuple[Case, ...]
     findings: Findings
-    """Those of the cases."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What each case was run with, as JSON has it, by the case's name."""
-        return {case.name: self.facts["settings"][case.name] for case in self.cases}
-
-    @property
-    def commits(self) -> list[str]:
-        """That the work was done at."""
-        return list(self.facts["commits of the work"])
-
-    def origins(self) -> list[dict[str, Any]]:
-        """Which command made which of these runs at which commit, with which versions."""
-        left = list(dict.fromkeys(map(_run, self.cases)))
-        origins = []
-        for origin in self.facts.get(EARLIER, []):
-            if runs := [run for run in origin["runs"] if run in left]:
-                origins.append({**origin, "runs": runs})
-                left = [run for run in left if run not in runs]
-        if left:
-            origins.append({"runs": left, **{name: self.facts[name] for name in ("command", "commit", "versions")}})
-        return origins
+    settings: Mapping[str, Any]
+    """What each case was run with, as JSON has it, by the case's name."""
+    commits: Sequence[str]
+    """That the work of all results in the folder was done at."""
+    origins: Sequence[Mapping[str, Any]]
+    """Which command made which runs, a robot and a seed each, at which commit, with which versions."""
 
 
 def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earlier | None:
@@ -67,54 +58,111 @@ def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earli
     A robot's seed is taken whole or not at all: where some of its runs are missing, they may depend on the others.
 
     Returns:
-        None where there are no results.
+        None where there are no results, or none of trainings.
 
     Raises:
-        ValueError: they are of another study, conditions, steps or settings than the plan's.
+        ValueError: they are of another study, conditions, steps or settings than the plan's, or damaged.
     """
-    if not (directory / STUDY).exists():
+    if not isinstance(plan.study, StudySettings) or not (directory / STUDY).exists():
         return None
-    if isinstance(plan.study, AttackersSettings):
-        raise ValueError(f"{directory}: searches of attackers are not reused; leave --reuse out for study {plan.name}")
-    facts = read_json(directory / STUDY)
-    if "settings" not in facts:
+    with _reading(directory):
+        facts = read_json(directory / STUDY)
+        theirs = facts[MADE_OF]
+        parts = [theirs[part] for part in ("drawn", "size")]
+        is_finished = "settings" in facts
+    if not is_finished:
         raise ValueError(f"{directory} holds results that were never finished; name another folder with --reuse")
-    mine, theirs = made_of(plan, cases), facts[MADE_OF]
-    for part, what in (("drawn", "other results or conditions"), ("size", "other steps")):
-        if mine[part] != theirs[part]:
-            raise ValueError(f"{directory} has {what} than study {plan.name} at scale {plan.scale_name}")
-    same = {name for name, key in mine["cases"].items() if theirs["cases"].get(name) == key}
-    missing = {_run(case) for case in cases if case.name not in same}
+    mine = made_of(plan, cases)
+    for part, wanted, what in zip(
+        parts, (mine["drawn"], mine["size"]), ("results or conditions", "steps"), strict=True
+    ):
+        if part != wanted:
+            raise ValueError(f"{directory} has other {what} than study {plan.name} at scale {plan.scale_name}")
+    missing = {_run(case) for case in cases if theirs["cases"].get(case.name) != mine["cases"][case.name]}
     found = tuple(case for case in cases if _run(case) not in missing)
     if not found:
         raise ValueError(f"{directory} has no robot's seed with all runs of study {plan.name} and the same settings")
-    return Earlier(directory, facts, found, _findings(directory, found))
+    with _reading(directory):
+        findings = Findings(scores=_scores(directory, plan.study, found), curves=_curves(directory, found))
+        settings = {case.name: facts["settings"][case.name] for case in found}
+        return Earlier(found, findings, settings, list(facts[COMMITS]), _origins(facts, found))
 
 
 def joined(cases: Sequence[Case], *parts: Findings) -> Findings:
     """All findings, in the order of the cases."""
-    every = ([part.scores for part in parts], [part.curves for part in parts])
-    scores, curves = ([table for table in tables if len(table)] for tables in every)
-    return Findings(*(_of(cases, pd.concat(tables) if tables else pd.DataFrame()) for tables in (scores, curves)))
+    scores = [part.scores for part in parts if len(part.scores)]
+    curves = [part.curves for part in parts if len(part.curves)]
+    return Findings(scores=_in_order(cases, scores), curves=_in_order(cases, curves))
 
 
-def _findings(directory: Path, cases: Sequence[Case]) -> Findings:
-    scores, path = pd.read_parquet(directory / SCORES), directory / f"{CURVES}.csv"
-    curves = pd.read_csv(path, float_precision="round_trip") if path.exists() else pd.DataFrame()
-    if len(curves):
-        curves = curves.assign(match=curves["match"].fillna("").astype(str))
-    return Findings(_of(cases, scores), _of(cases, curves))
+def _in_order(cases: Sequence[Case], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    groups = {label: rows for table in tables for label, rows in table.groupby(["arm", "robot", "seed"], sort=False)}
+    found = [groups[label] for case in cases if (label := (case.arm, case.robot, case.seed)) in groups]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
-def _of(cases: Sequence[Case], rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the cases, in their order."""
-    if not len(rows):
-        return rows
-    groups = dict(iter(rows.groupby(["arm", "robot", "seed"], sort=False)))
-    labels = [(case.arm, case.robot, case.seed) for case in cases]
-    return pd.concat([groups[label] for label in labels if label in groups], ignore_index=True)
+def _scores(directory: Path, study: StudySettings, cases: Sequence[Case]) -> pd.DataFrame:
+    """The rows of the cases, each with all of its policies, conditions and episodes."""
+    rows = _in_order(cases, [pd.read_parquet(directory / SCORES)])
+    for case in cases:
+        policies = len(POLICY_KINDS) * max(len(case.reads), 1)
+        wanted = policies * len(study.conditions) * case.settings.evaluation.episodes
+        _require(len(_rows_of(case, rows)) == wanted, SCORES, case)
+    return rows
+
+
+def _curves(directory: Path, cases: Sequence[Case]) -> pd.DataFrame:
+    """The rows of the trained cases, each up to its last step; numbers exactly as they were written."""
+    trained = [case for case in cases if case.trained]
+    if not trained:
+        return pd.DataFrame()
+    file = f"{CURVES}.csv"
+    rows = pd.read_csv(directory / file, dtype=str, keep_default_na=False).astype({"seed": int})
+    rows = _in_order(trained, [rows])
+    for name in rows.columns.difference([*_TEXTS, "seed", *trained[0].varied]):
+        rows[name] = [json.loads(text) if text else math.nan for text in rows[name]]
+    labelled = []
+    for case in trained:
+        own = _rows_of(case, rows)
+        _require(len(own) > 0 and own["env_steps"].max() == case.reads[-1], file, case)
+        labelled.append(own.assign(**labels_of(case)))
+    return pd.concat(labelled, ignore_index=True)
+
+
+def _rows_of(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["arm"] == case.arm) & (rows["robot"] == case.robot) & (rows["seed"] == case.seed)]
+
+
+def _require(is_complete: bool, file: str, case: Case) -> None:
+    if not is_complete:
+        raise ValueError(f"{file} does not have all rows of {case.name}")
+
+
+def _origins(facts: Mapping[str, Any], cases: Sequence[Case]) -> list[dict[str, Any]]:
+    left = list(dict.fromkeys(map(_run, cases)))
+    origins = []
+    for origin in facts.get(EARLIER, []):
+        if runs := [run for run in origin["runs"] if run in left]:
+            origins.append({**origin, "runs": runs})
+            left = [run for run in left if run not in runs]
+    if left:
+        origins.append({"runs": left, **{name: facts[name] for name in _ORIGIN}})
+    return origins
 
 
 def _run(case: Case) -> str:
     """A robot and a seed."""
     return f"{case.robot} {case.seed}"
+
+
+@contextmanager
+def _reading(directory: Path) -> Iterator[None]:
+    """
+    Raises:
+        ValueError: a file of the folder is not as a study writes it, or is not there.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError | FileNotFoundError) else str(error)
+        raise ValueError(f"{directory} holds damaged results: {what}; name another folder with --reuse") from error

@@ -152,7 +152,7 @@ def _pinned(foundation: Foundation) -> Experiment:
 
 
 def _done(board: Any, known: int) -> int:
-    """Updates of all trainings together; those known so far where the board's process has died."""
+    """What all tasks have done together; what is known so far where the board's process has died."""
     try:
         return int(ray.get(board.done.remote()))
     except RayActorError:
@@ -161,7 +161,7 @@ def _done(board: Any, known: int) -> int:
 
 @ray.remote(num_cpus=0)
 class _ProgressBoard:
-    """How far each training is."""
+    """How far each task is."""
 
     def __init__(self) -> None:
         self._completed: dict[str, int] = {}

@@ -20,7 +20,7 @@ from afrl_ray.pipeline.artifacts import (
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.studies.arms import arms_section, listed
-from afrl_ray.studies.earlier import EARLIER, MADE_OF, STUDY, Earlier, made_of
+from afrl_ray.studies.earlier import COMMITS, EARLIER, MADE_OF, STUDY, Earlier, made_of
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
@@ -77,12 +77,12 @@ def write_report(
     plan: Plan, cases: Sequence[Case], origin: Origin, sections: Sequence[Section], directory: Path
 ) -> None:
     """report.md and study.json, with the origin's settings and the commits that its work was done at."""
-    facts = _facts(plan, cases) | {"commits of the work": _commits(origin)}
-    origins = origin.earlier.origins() if origin.earlier is not None else []
+    facts = _facts(plan, cases) | {COMMITS: _commits(origin)}
+    origins = origin.earlier.origins if origin.earlier is not None else []
     lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
     for known in origins:
-        told = {name: value for name, value in known.items() if name != "versions"}
+        told = {name: value for name, value in known.items() if name != "versions" and value != {}}
         lines.append(f"- from {EARLIER}: {_shown(told)}")
     for section in (*arms_section(plan, cases), *sections):
         lines += ["", f"## {section.title}", "", section.text.rstrip()]

@@ -118,20 +118,22 @@ def _earlier(plans: Sequence[Plan], cases: Mapping[str, Sequence[Case]]) -> dict
     """What the plans reuse, by study.
 
     Raises:
-        ValueError: there are results to reuse, but not of what is asked for, or none at all.
+        ValueError: there are no results to reuse, or of something else, or where the new ones go.
     """
     reusing = [plan for plan in plans if plan.reuse is not None]
     found = {}
     for plan in reusing:
-        earlier = earlier_results(plan, cases[plan.name], plan.reuse / results_directory(plan).name)
+        folder, results = plan.reuse / results_directory(plan).name, results_directory(plan)
+        if plan.uri is None and folder.resolve() == results.resolve():
+            raise ValueError(f"--reuse {plan.reuse}: results are written there; write --output with another folder")
+        earlier = earlier_results(plan, cases[plan.name], folder)
+        taken, of_all = len(earlier.cases) if earlier is not None else 0, len(cases[plan.name])
+        say(f"{plan.name}: {taken} cases are taken from {folder}, {of_all - taken} are run")
         if earlier is not None:
             found[plan.name] = earlier
-            say(
-                f"{plan.name}: {len(earlier.cases)} of {len(cases[plan.name])} cases are taken from {earlier.directory}"
-            )
     if reusing and not found:
         names = ", ".join(results_directory(plan).name for plan in reusing)
-        raise ValueError(f"--reuse {reusing[0].reuse} has no folder {names}; write the folder that results are in")
+        raise ValueError(f"--reuse {reusing[0].reuse} has no results of trainings in a folder {names}")
     return found
 
 

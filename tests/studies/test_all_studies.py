@@ -145,8 +145,14 @@ def test_results_to_reuse_must_be_there(tmp_path: Path, capsys: pytest.CaptureFi
     command = ["reproduce", "fig8", "--scale", "smoke", "--output", str(tmp_path / "new")]
     assert main([*command, "--reuse", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: --reuse {tmp_path} has no folder fig8; write the folder that results are in\n"
+        f"fig8: 0 cases are taken from {tmp_path}/fig8, 2 are run\n"
+        f"error: --reuse {tmp_path} has no results of trainings in a folder fig8\n"
     )
+    assert main([*command, "--reuse", str(tmp_path / "new" / "smoke")]) == 2
+    (tmp_path / "results" / "smoke" / "fig8").mkdir(parents=True)
+    own = ["reproduce", "fig8", "--scale", "smoke", "--output", str(tmp_path / "results")]
+    assert main([*own, "--reuse", str(tmp_path / "results" / "smoke")]) == 2
+    assert "results are written there; write --output with another folder" in capsys.readouterr().err
     assert main([*command, "--reuse", str(tmp_path / "no")]) == 2
     assert f"error: --reuse {tmp_path / 'no'}: there is no such folder" in capsys.readouterr().err
     assert main(["reproduce", "list", "fig8", "--reuse", str(tmp_path)]) == 2

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from afrl_ray.config.study import AttackersSettings, StudyBudget, StudySettings
-from afrl_ray.studies.collect import Findings
+from afrl_ray.studies.collect import POLICY_KINDS, Findings
 from afrl_ray.studies.earlier import Earlier, earlier_results, joined
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.plan import Case, Plan
@@ -22,17 +23,19 @@ MakePlan = Callable[..., Plan]
 GRID = {"grid": {"curriculum.q": [0.25, 0.5]}, "arms": {"tuned": {}}, "results": []}
 
 
-def findings(cases: Sequence[Case], offset: float = 0.0) -> Findings:
-    """Of every case an episode in each of two conditions, and of each trained one two evaluations."""
+def findings(cases: Sequence[Case], conditions: Sequence[str] = ("normal", "random", "adversarial")) -> Findings:
+    """Of every case all episodes, of each trained one two evaluations; numbers that only exact text brings back."""
     scores, curves = [], []
     for number, case in enumerate(cases):
         labels = {"arm": case.arm, "robot": case.robot, "seed": case.seed, **case.varied}
-        for condition in ("normal", "random"):
-            scores.append(
-                {**labels, "condition": condition, "normalised_score": number / 3 + offset, "delta": [0.1, 0.2]}
-            )
+        episodes = range(case.settings.evaluation.episodes)
+        for policy, condition, step, episode in itertools.product(
+            POLICY_KINDS, conditions, case.reads or [0], episodes
+        ):
+            own = {"policy": policy, "condition": condition, "step": step, "episode": episode}
+            scores.append({**labels, **own, "normalised_score": number / 3, "delta": [0.1, 0.2]})
         for step in (0, 400) if case.trained else ():
-            curves.append({**labels, "env_steps": step, "q": 1 / (number + 3) + offset, "match": ""})
+            curves.append({**labels, "env_steps": step, "q": 1 / (number + 3), "q_max": np.nan, "match": ""})
     return Findings(pd.DataFrame(scores), pd.DataFrame(curves))
 
 
@@ -90,27 +93,103 @@ def test_other_results_are_refused(
         earlier_results(other, expand(other), tmp_path / "mine")
 
 
+def test_arms_that_are_matched_to_others_are_other_results(make_plan: MakePlan, tmp_path: Path) -> None:
+    def matched_to(arm: str) -> Plan:
+        linear = {"settings": {"curriculum": {"type": "linear"}}, "match_mean_q": arm}
+        arms = {"fixed": {}, "often": {"settings": {"curriculum.q": 0.75}}, "linear": linear}
+        return make_plan({"arms": arms, "results": []})
+
+    write(matched_to("fixed"), tmp_path / "mine")
+    assert earlier_results(matched_to("fixed"), expand(matched_to("fixed")), tmp_path / "mine") is not None
+    with pytest.raises(ValueError, match="has no robot's seed"):
+        earlier_results(matched_to("often"), expand(matched_to("often")), tmp_path / "mine")
+    write(matched_to("often"), tmp_path / "mine")
+    assert list(tmp_path.glob("mine.replaced-*"))
+
+
+def test_names_and_values_come_back_as_they_were(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan({"arms": {"NA": {}, "1": {"settings": {"curriculum.q": 0.75}}}, "results": []})
+    cases = write(plan, tmp_path / "mine")
+    earlier = earlier_results(plan, expand(plan), tmp_path / "mine")
+    assert earlier is not None
+    assert list(dict.fromkeys(earlier.findings.curves["arm"])) == ["NA", "1"]
+    pd.testing.assert_frame_equal(earlier.findings.curves, findings(cases).curves, check_exact=True)
+
+
+def rewrite_json(name: str, value: Any) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        facts = json.loads((folder / "study.json").read_text())
+        facts.pop(name)
+        (folder / "study.json").write_text(json.dumps({**facts, **({} if value is None else {name: value})}))
+
+    return damage
+
+
+def keep_half(name: str) -> Callable[[Path], None]:
+    """Of a table's rows."""
+
+    def damage(folder: Path) -> None:
+        if name.endswith("parquet"):
+            rows = pd.read_parquet(folder / name)
+            rows.head(len(rows) // 2).to_parquet(folder / name)
+        else:
+            lines = (folder / name).read_text().splitlines(keepends=True)
+            (folder / name).write_text("".join(lines[: 1 + len(lines) // 2]))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda folder: (folder / "curves.csv").unlink(), "curves.csv"),
+        (lambda folder: (folder / "scores.parquet").unlink(), "scores.parquet"),
+        (lambda folder: (folder / "curves.csv").write_text(""), "No columns"),
+        (lambda folder: (folder / "curves.csv").write_text("arm,robot\n1,2\n"), "seed"),
+        (lambda folder: (folder / "scores.parquet").write_bytes(b"PAR1"), "Parquet"),
+        (lambda folder: (folder / "study.json").write_text("{"), "Expecting"),
+        (lambda folder: (folder / "study.json").write_text("[]"), "list"),
+        (rewrite_json("made of", None), "'made of' is missing"),
+        (rewrite_json("settings", {}), "'hopper 0 offline' is missing"),
+        (rewrite_json("commits of the work", None), "'commits of the work' is missing"),
+        (keep_half("scores.parquet"), "scores.parquet does not have all rows of hopper 1 offline"),
+        (keep_half("curves.csv"), "curves.csv does not have all rows of hopper 1 tuned"),
+    ],
+)
+def test_damaged_results_are_refused_in_one_line(
+    damage: Callable[[Path], None], what: str, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan()
+    write(plan, tmp_path / "mine")
+    damage(tmp_path / "mine")
+    with pytest.raises(ValueError, match=re.escape(what)) as failure:
+        earlier_results(plan, expand(plan), tmp_path / "mine")
+    assert str(failure.value).startswith(f"{tmp_path / 'mine'} holds damaged results: ")
+    assert "\n" not in str(failure.value)
+
+
 def test_only_finished_results_of_trainings_are_reused(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan()
     assert earlier_results(plan, expand(plan), tmp_path / "mine") is None
     begin_results(tmp_path / "mine", plan, expand(plan))
     with pytest.raises(ValueError, match="never finished"):
         earlier_results(plan, expand(plan), tmp_path / "mine")
+    write(plan, tmp_path / "mine")
     size = {"step_budget": 1000, "searches": 2}
     study = AttackersSettings.model_validate(
         {"type": "attackers", "title": "A", "optimizers": ["DE"], "scales": {"tiny": size}}
     )
     attackers = Plan("mine", study, "tiny", plan.scale, tmp_path)
-    with pytest.raises(ValueError, match="searches of attackers are not reused"):
-        earlier_results(attackers, expand(attackers), tmp_path / "mine")
+    assert earlier_results(attackers, expand(attackers), tmp_path / "mine") is None
 
 
 def test_findings_are_joined_in_the_order_of_the_cases(make_plan: MakePlan) -> None:
     cases = expand(make_plan(seeds=3))
     first, others = [case for case in cases if case.seed != 1], [case for case in cases if case.seed == 1]
     both = joined(cases, findings(others), findings(first))
-    order = [(case.arm, case.seed) for case, _ in itertools.product(cases, range(2))]
-    assert list(zip(both.scores["arm"], both.scores["seed"], strict=True)) == order
+    order = dict.fromkeys(zip(both.scores["arm"], both.scores["seed"], strict=True))
+    assert list(order) == [(case.arm, case.seed) for case in cases]
+    assert len(both.scores) == len(cases) * 2 * 3 * 100
     assert list(both.curves["seed"]) == [0, 0, 1, 1, 2, 2]
     untrained = [case for case in cases if not case.trained]
     assert joined(untrained, findings(untrained), Findings(pd.DataFrame(), pd.DataFrame())).curves.empty
