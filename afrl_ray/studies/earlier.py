@@ -105,7 +105,7 @@ def _scores(directory: Path, study: StudySettings, cases: Sequence[Case]) -> pd.
     """The rows of the cases, each with all of its policies, conditions and episodes."""
     rows = _in_order(cases, [pd.read_parquet(directory / SCORES)])
     for case in cases:
-        policies = len(POLICY_KINDS) * max(len(case.reads), 1)
+        policies = len(POLICY_KINDS) * (len(case.reads) if case.trained else 1)
         wanted = policies * len(study.conditions) * case.settings.evaluation.episodes
         _require(len(_rows_of(case, rows)) == wanted, SCORES, case)
     return rows

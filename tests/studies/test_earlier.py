@@ -23,9 +23,9 @@ MakePlan = Callable[..., Plan]
 GRID = {"grid": {"curriculum.q": [0.25, 0.5]}, "arms": {"tuned": {}}, "results": []}
 
 
-def findings(cases: Sequence[Case], conditions: Sequence[str] = ("normal", "random", "adversarial")) -> Findings:
+def findings(cases: Sequence[Case]) -> Findings:
     """Of every case all episodes, of each trained one two evaluations; numbers that only exact text brings back."""
-    scores, curves = [], []
+    conditions, scores, curves = ("normal", "random", "adversarial"), [], []
     for number, case in enumerate(cases):
         labels = {"arm": case.arm, "robot": case.robot, "seed": case.seed, **case.varied}
         episodes = range(case.settings.evaluation.episodes)
