@@ -15,7 +15,7 @@ from afrl_ray.perturbations.parameters import FloatArray
 ActionGradient = Callable[[Tensor], Tensor]
 """∂Q(s, a)/∂a (n, A) at actions a (n, A), for the n states that it was made for."""
 
-_BATCH_MULTIPLE = 8
+_BATCH_MULTIPLE = 16
 """Batches are padded to a multiple of this, as those of the policy are in rollouts, and for the same reason: what one
 episode suffers must not depend on how many run beside it."""
 

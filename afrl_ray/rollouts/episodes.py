@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 MAX_PARALLEL = 64
 """Episodes stepped together: larger batches no longer amortise the policy call, and their states leave the cache."""
 
-_BATCH_MULTIPLE = 8
+_BATCH_MULTIPLE = 16
 """Policy batches are padded to a multiple of this. Matrix products of very few rows take another kernel, whose last
 bits differ, and chaotic dynamics would blow that up: an episode must not depend on how many run beside it."""
 

@@ -59,7 +59,7 @@ def test_only_attacked_episodes_are_and_from_what_they_see_now() -> None:
     # Q rises with ã where s_0 is 1: a positive action shrinks, a negative one grows; where s_0 is −1 the other way
     expected = [[0.4, -0.6], [0.5, -0.5], [0.6, -0.4]]
     np.testing.assert_allclose(running.executed(intended), expected, rtol=1e-6)
-    assert len(critic.asked[0]) == 8  # padded
+    assert len(critic.asked[0]) == 16  # padded
     running.observe(-observations)
     np.testing.assert_allclose(running.executed(intended)[[0, 2]], np.array(expected)[[2, 0]], rtol=1e-6)
     assert np.isnan(running.parameters[0]).all()

@@ -98,7 +98,7 @@ def test_finished_environments_are_not_stepped() -> None:
         steps += 1
     assert steps == max(lengths_of(seeds))
     assert pool.lengths.sum() == sum(lengths_of(seeds))
-    assert set(policy.batches) == {8}  # padded: a row's last bits must not depend on how many rows there are
+    assert set(policy.batches) == {16}  # padded: a row's last bits must not depend on how many rows there are
 
 
 def test_places_are_refilled_while_others_still_run() -> None:
@@ -157,7 +157,7 @@ def test_rows_of_the_policy_do_not_depend_on_the_padded_batch() -> None:
     observations = np.random.default_rng(0).normal(size=(64, 17)).astype(np.float32)
     with single_torch_thread():
         reference = policy.act(observations)
-        for rows in range(8, 64, 8):
+        for rows in range(16, 64, 16):
             np.testing.assert_array_equal(policy.act(observations[:rows]), reference[:rows])
 
 
