@@ -8,16 +8,13 @@ import torch
 from torch import Tensor
 
 from afrl_ray.config import PGDSettings
+from afrl_ray.perturbations.batches import missing_rows
 from afrl_ray.perturbations.fault import Body, RunningEpisodes
 from afrl_ray.perturbations.kinds import Multiplicative
 from afrl_ray.perturbations.parameters import FloatArray
 
 ActionGradient = Callable[[Tensor], Tensor]
 """∂Q(s, a)/∂a (n, A) at actions a (n, A), for the n states that it was made for."""
-
-_BATCH_MULTIPLE = 16
-"""Batches are padded to a multiple of this, as those of the policy are in rollouts, and for the same reason: what one
-episode suffers must not depend on how many run beside it."""
 
 
 class GradientSource(Protocol):
@@ -60,7 +57,7 @@ class StepwisePGD(Multiplicative):
         rows = np.flatnonzero(np.isnan(deltas).any(axis=1))
         if len(rows):
             deltas = deltas.copy()
-            padded = np.concatenate([rows, np.repeat(rows[:1], -len(rows) % _BATCH_MULTIPLE)])
+            padded = np.concatenate([rows, np.repeat(rows[:1], missing_rows(len(rows)))])
             found = projected_gradient_deltas(
                 self._critic.at(episodes.observations[padded]),
                 torch.from_numpy(intended[padded]),

@@ -13,16 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.envs import VectorEnv, make_vector_env
 from afrl_ray.perturbations import Body, Fault, Multiplicative, RunningEpisodes
+from afrl_ray.perturbations.batches import missing_rows
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 MAX_PARALLEL = 64
 """Episodes stepped together: larger batches no longer amortise the policy call, and their states leave the cache."""
-
-_BATCH_MULTIPLE = 16
-"""Policy batches are padded to a multiple of this. Matrix products of very few rows take another kernel, whose last
-bits differ, and chaotic dynamics would blow that up: an episode must not depend on how many run beside it."""
 
 
 class ActingPolicy(Protocol):
@@ -215,7 +212,7 @@ def single_torch_thread() -> Iterator[None]:
 
 
 def _act(policy: ActingPolicy, observations: FloatArray) -> FloatArray:
-    padding = -len(observations) % _BATCH_MULTIPLE
+    padding = missing_rows(len(observations))
     if not padding:
         return policy.act(observations)
     padded = np.concatenate([observations, np.zeros((padding, observations.shape[1]), np.float32)])

@@ -15,7 +15,7 @@ from afrl_ray.pipeline.artifacts import content_key, read_json
 from afrl_ray.studies.collect import POLICY_KINDS, Findings, labels_of
 from afrl_ray.studies.overrides import content
 from afrl_ray.studies.plan import Case, Plan
-from afrl_ray.studies.results import CURVES, SCORES
+from afrl_ray.studies.results import CURVES, SCORES_FILE
 
 STUDY = "study.json"
 MADE_OF = "made of"
@@ -103,11 +103,11 @@ def _in_order(cases: Sequence[Case], tables: Sequence[pd.DataFrame]) -> pd.DataF
 
 def _scores(directory: Path, study: StudySettings, cases: Sequence[Case]) -> pd.DataFrame:
     """The rows of the cases, each with all of its policies, conditions and episodes."""
-    rows = _in_order(cases, [pd.read_parquet(directory / SCORES)])
+    rows = _in_order(cases, [pd.read_parquet(directory / SCORES_FILE)])
     for case in cases:
         policies = len(POLICY_KINDS) * (len(case.reads) if case.trained else 1)
         wanted = policies * len(study.conditions) * case.settings.evaluation.episodes
-        _require(len(_rows_of(case, rows)) == wanted, SCORES, case)
+        _require(len(_rows_of(case, rows)) == wanted, SCORES_FILE, case)
     return rows
 
 

@@ -11,7 +11,7 @@ from afrl_ray.studies.figures import learning_curves, matrix, q_curves, score_gr
 from afrl_ray.studies.sheet import Section, Sheet
 from afrl_ray.studies.tables import against_data_table, convergence_table, mean_q_table, score_table
 
-SCORES = "scores.parquet"
+SCORES_FILE = "scores.parquet"
 CURVES = "curves"
 """A table's name."""
 _WRITERS: dict[type, Callable[[Sheet, Any], list[Section]]] = {
@@ -32,7 +32,7 @@ def write_results(
 ) -> list[Section]:
     """Every result of the study, in its order; also all episodes (scores.parquet) and all curves (curves.csv)."""
     sheet = Sheet(study, budget, findings, directory)
-    with replacing(directory / SCORES) as temporary:
+    with replacing(directory / SCORES_FILE) as temporary:
         findings.scores.to_parquet(temporary, index=False)
     if len(findings.curves):
         sheet.write_table(CURVES, findings.curves)
