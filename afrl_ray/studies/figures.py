@@ -11,6 +11,7 @@ from afrl_ray.evaluation.panels import HeatMap, LinePanel, Panel
 from afrl_ray.studies.sheet import Section, Sheet
 
 _STEPS = "Environment steps"
+_BANDS = "mean and standard error over runs"
 
 
 def learning_curves(sheet: Sheet, _result: kinds.LearningCurves) -> list[Section]:
@@ -29,7 +30,7 @@ def learning_curves(sheet: Sheet, _result: kinds.LearningCurves) -> list[Section
         ]
         for prefix, part in sheet.by_robot(curves)
     ]
-    return [sheet.draw("learning_curves", "Validation scores, mean and standard error over runs", rows)]
+    return [sheet.draw("learning_curves", f"Validation scores, {_BANDS}", rows)]
 
 
 def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
@@ -54,7 +55,7 @@ def q_curves(sheet: Sheet, result: kinds.QCurves) -> list[Section]:
             ]
         )
     file = "q" if result.panels is None else f"q_by_{_short(result.panels)}"
-    return [sheet.draw(file, "Perturbation probability q, mean and standard error over runs", rows)]
+    return [sheet.draw(file, f"Perturbation probability q, {_BANDS}", rows)]
 
 
 def scores_against(sheet: Sheet, result: kinds.ScoresAgainst) -> list[Section]:
@@ -63,7 +64,7 @@ def scores_against(sheet: Sheet, result: kinds.ScoresAgainst) -> list[Section]:
         [LinePanel(prefix.rstrip(", "), symbol, sheet.score_label, bands(part, "condition", result.setting, "score"))]
         for prefix, part in sheet.by_robot(scores)
     ]
-    return [sheet.draw(f"scores_against_{_short(result.setting)}", f"Final scores against {symbol}", rows)]
+    return [sheet.draw(f"scores_against_{_short(result.setting)}", f"Final scores against {symbol}, {_BANDS}", rows)]
 
 
 def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
@@ -82,7 +83,7 @@ def score_grid(sheet: Sheet, result: kinds.ScoreGrid) -> list[Section]:
         ]
         heat = HeatMap(f"{prefix}mean of the conditions", x, lines, *cell_means(part, result.x, result.lines, "score"))
         rows.append([*panels, heat])
-    return [sheet.draw("grid", f"Final scores over {lines} and {x}", rows)]
+    return [sheet.draw("grid", f"Final scores over {lines} and {x}, {_BANDS}", rows)]
 
 
 def matrix(sheet: Sheet, _result: kinds.Matrix) -> list[Section]:
