@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from afrl_ray.attacks.fitness import AttackResult
+from afrl_ray.attacks.optimizers import OPTIMIZERS
 from afrl_ray.attacks.search import ProgressReport, search_attacks
 from afrl_ray.config import AttackSettings
 from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts import CandidateRunner, EpisodeRunner
 from afrl_ray.seeding import derive_seed
 
-OPTIMIZERS = ("DE", "CMA", "PSO", "NGOpt", "RandomSearch")
 PLAIN = "DE without racing"
 """What an attacker is called that is differential evolution as the others play: every episode, of every candidate."""
 

@@ -1,25 +1,20 @@
 """The search for the worst faults: nevergrad asks for populations, batched rollouts tell their returns."""
 
-import difflib
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import nevergrad
 import numpy as np
-from nevergrad.optimization import metamodel
 from numpy.typing import NDArray
 
 from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
+from afrl_ray.attacks.optimizers import failures_of, make_optimizer
 from afrl_ray.attacks.racing import raced_evolution
 from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.networks import Policy
-from afrl_ray.perturbations import Box, Fault, FiniteSet
+from afrl_ray.perturbations import Fault, FiniteSet
 from afrl_ray.rollouts import CandidateRunner, DistributedRollouts
 from afrl_ray.seeding import derive_seed
-
-# NGOpt's model of the objective gives its value as an array of one number, which NumPy 2.4's own float refuses
-metamodel.float = lambda value: np.asarray(value).item()
 
 
 class ProgressReport(Protocol):
@@ -42,7 +37,7 @@ def search_bank(
     A result depends on the policy, the settings and its own seed, and neither on the workers nor on the other searches.
 
     Raises:
-        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows, or fails in it.
     """
     return search_attacks(DistributedRollouts(policy, environment, workers), settings, fault, seeds)
 
@@ -51,7 +46,7 @@ def search_attack(runner: CandidateRunner, settings: AttackSettings, fault: Faul
     """Minimise the mean return over the parameters θ of `fault`: a search in a box, all members of a finite set.
 
     Raises:
-        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows, or fails in it.
     """
     return search_attacks(runner, settings, fault, [seed])[0]
 
@@ -68,7 +63,7 @@ def search_attacks(
     So there is enough to fill large batches and all cores, however few episodes one search needs at a time.
 
     Raises:
-        ValueError: `settings.optimizer` is no optimizer that nevergrad knows.
+        ValueError: `settings.optimizer` is no optimizer that nevergrad knows, or fails in it.
     """
     logs = [SearchLog(seed, settings.generations, settings.step_budget) for seed in seeds]
     searches = [_search(settings, fault, log) for log in logs]
@@ -101,7 +96,7 @@ def _search(settings: AttackSettings, fault: Fault, log: SearchLog) -> Play[Atta
     parameters = fault.parameters
     if isinstance(parameters, FiniteSet):
         return (yield from _try_all(parameters, settings, log))
-    optimizer = _make_optimizer(settings, parameters, log.seed)
+    optimizer = make_optimizer(settings, parameters, log.seed)
     # racing needs an optimizer that compares each candidate with one other
     if settings.racing.enabled and settings.optimizer == "DE":
         return (yield from raced_evolution(optimizer, settings, log))
@@ -118,49 +113,28 @@ def _try_all(parameters: FiniteSet, settings: AttackSettings, log: SearchLog) ->
 
 
 def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> Play[AttackResult]:
-    """Every candidate plays the same `settings.episodes` whole episodes."""
+    """Every candidate plays the same `settings.episodes` whole episodes.
+
+    A generation is `settings.population` candidates, played together where the optimizer proposes so many at a time.
+    """
     seeds = _fitness_seeds(settings, log)
-    best, best_delta = math.inf, np.zeros(0, np.float32)
+    best, best_delta, together = math.inf, np.zeros(0, np.float32), optimizer.num_workers
     while not log.exhausted:
-        candidates = [optimizer.ask() for _ in range(settings.population)]
-        log.candidates += len(candidates)
-        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (population, P)
-        returns = yield from log.play_returns(deltas, seeds)
-        fitness = returns.mean(axis=1)  # (population,)
-        for candidate, value in zip(candidates, fitness, strict=True):
-            optimizer.tell(candidate, float(value))
-        if fitness.min() < best:
-            best, best_delta = float(fitness.min()), deltas[fitness.argmin()]
+        for _ in range(settings.population // together):
+            with failures_of(settings.optimizer):
+                candidates = [optimizer.ask() for _ in range(together)]
+            log.candidates += len(candidates)
+            deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (together, P)
+            returns = yield from log.play_returns(deltas, seeds)
+            fitness = returns.mean(axis=1)  # (together,)
+            with failures_of(settings.optimizer):
+                for candidate, value in zip(candidates, fitness, strict=True):
+                    optimizer.tell(candidate, float(value))
+            if fitness.min() < best:
+                best, best_delta = float(fitness.min()), deltas[fitness.argmin()]
         log.record(best_delta, best)
     return log.result()
 
 
 def _fitness_seeds(settings: AttackSettings, log: SearchLog) -> NDArray[np.int64]:
     return np.array([derive_seed(log.seed, "fitness", episode) for episode in range(settings.episodes)])
-
-
-def _make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
-    # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
-    center = np.full(box.size, (box.low + box.high) / 2)
-    parameter = nevergrad.p.Array(init=center).set_mutation(sigma=(box.high - box.low) / 6)
-    parameter.set_bounds(box.low, box.high, method="clipping", full_range_sampling=True)
-    parameter.random_state = np.random.RandomState(derive_seed(seed, "optimizer"))
-    budget = settings.population * settings.generations
-    if settings.optimizer == "DE":
-        family = nevergrad.families.DifferentialEvolution(popsize=settings.population)
-        return family(parameter, budget=budget, num_workers=settings.population)
-    require_optimizer(settings.optimizer)
-    return nevergrad.optimizers.registry[settings.optimizer](parameter, budget=budget, num_workers=settings.population)
-
-
-def require_optimizer(optimizer: str, place: str | None = None) -> None:
-    """`place` says in the error where the optimizer stands; `attack.optimizer` where None.
-
-    Raises:
-        ValueError: nevergrad knows no such optimizer.
-    """
-    names = {"DE", *nevergrad.optimizers.registry}
-    if optimizer not in names:
-        near = difflib.get_close_matches(optimizer, names, n=3)
-        hint = f"near: {', '.join(near)}" if near else "write DE"
-        raise ValueError(f"{place or f'attack.optimizer={optimizer}'} is not known to nevergrad; {hint}")

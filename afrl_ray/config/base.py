@@ -1,6 +1,8 @@
 """What every settings class shares."""
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -18,6 +20,16 @@ class Settings(BaseModel):
             if "oneOf" in setting and "discriminator" in setting:
                 _require_type(setting)
         return result
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("write a name, on one line")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_one_line)]
+"""What tables and figures call something."""
 
 
 def _require_type(union: JsonSchemaValue) -> None:

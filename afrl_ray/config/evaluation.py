@@ -1,13 +1,16 @@
 """What a policy is measured under."""
 
+import copy
 import difflib
+import json
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, field_validator, model_validator
 
-from afrl_ray.config.base import Settings
+from afrl_ray.config.base import Name, Settings
 from afrl_ray.config.errors import explain
 from afrl_ray.config.fault import FaultSettings
+from afrl_ray.config.names import take_truths
 from afrl_ray.config.perturbation import Condition, check_condition
 
 RESERVED_NAMES = ("mean", "mixture", "adaptive attack")
@@ -17,7 +20,7 @@ RESERVED_NAMES = ("mean", "mixture", "adaptive attack")
 class ConditionSettings(Settings):
     """A condition under a fault of its own, beside those under the experiment's fault."""
 
-    name: str = Field(min_length=1)
+    name: Name
     """What tables call it."""
     fault: FaultSettings = FaultSettings()
     condition: Literal["random", "adversarial", "pgd"] = "random"
@@ -37,6 +40,9 @@ def _read_condition(value: object) -> object:
         close = difflib.get_close_matches(str(value), get_args(Condition), n=1)
         choices = f"one of {', '.join(get_args(Condition))}, or a mapping of name, fault and condition"
         raise ValueError(f"did you mean {close[0]}?" if close else f"write {choices}")
+    value = copy.deepcopy(value)
+    if truths := take_truths(ConditionSettings, value):
+        raise ValueError("; ".join(f"{name} is {json.dumps(truth)}; write a number" for name, truth in truths))
     try:
         return ConditionSettings.model_validate(value)
     except ValidationError as error:
@@ -60,8 +66,8 @@ class EvaluationSettings(Settings):
     @classmethod
     def _told_apart(cls, value: tuple[EvaluatedCondition, ...]) -> tuple[EvaluatedCondition, ...]:
         names = [condition if isinstance(condition, str) else condition.name for condition in value]
-        for name in names:
-            if name in RESERVED_NAMES:
+        for name, condition in zip(names, value, strict=True):
+            if name in (RESERVED_NAMES if isinstance(condition, str) else (*RESERVED_NAMES, *get_args(Condition))):
                 raise ValueError(f"{name} is what tables call something else; write another name")
             if names.count(name) > 1:
                 raise ValueError(f"{name} is there twice; give each condition a name of its own")

@@ -18,15 +18,14 @@ from afrl_ray.config.errors import ConfigError, explain, not_a_setting, shown
 from afrl_ray.config.experiment import ExperimentSettings
 from afrl_ray.config.names import (
     Section,
-    chosen_member,
     completed,
     differences,
-    is_number,
     member_type,
     overlap,
     section_members,
     setting_names,
     single_values,
+    take_truths,
 )
 from afrl_ray.config.search import Choice, LogUniform, SearchSettings, Uniform
 from afrl_ray.config.yaml_file import parse_value, read_settings_file
@@ -162,7 +161,7 @@ def _put(root: Section, tree: dict[str, Any], name: str, value: Any) -> None:
 
 def _build(root: type[AnySettings], tree: Mapping[str, Any], origin: _Origin) -> AnySettings:
     tree = completed(root, tree)
-    mistakes = [(name, f"{name} is {shown(value)}; write a number") for name, value in _take_truths(root, tree)]
+    mistakes = [(name, f"{name} is {shown(value)}; write a number") for name, value in take_truths(root, tree)]
     settings = None
     try:
         settings = root.model_validate(tree)
@@ -171,17 +170,6 @@ def _build(root: type[AnySettings], tree: Mapping[str, Any], origin: _Origin) ->
     if settings is None or mistakes:
         raise ConfigError("\n".join(dict.fromkeys(origin.label(name, message) for name, message in mistakes)))
     return settings
-
-
-def _take_truths(section: Section, tree: dict[str, Any]) -> list[tuple[str, bool]]:
-    """Take out of `tree` the numbers given as true or false, which pydantic would take for 1 and 0."""
-    taken = []
-    for name, value in list(tree.items()):
-        if isinstance(value, bool) and is_number(section, name):
-            taken.append((name, tree.pop(name)))
-        elif isinstance(value, dict) and (member := chosen_member(section, name, value)) is not None:
-            taken += [(f"{name}.{inner}", truth) for inner, truth in _take_truths(member, value)]
-    return taken
 
 
 def _refuse_replaced(search: SearchSettings, overrides: Sequence[str]) -> None:

@@ -120,6 +120,17 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def take_truths(section: Section, tree: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Take out of `tree` the numbers given as true or false, which pydantic would take for 1 and 0."""
+    taken = []
+    for name, value in list(tree.items()):
+        if isinstance(value, bool) and is_number(section, name):
+            taken.append((name, tree.pop(name)))
+        elif isinstance(value, dict) and (member := chosen_member(section, name, value)) is not None:
+            taken += [(f"{name}.{inner}", truth) for inner, truth in take_truths(member, value)]
+    return taken
+
+
 def single_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each single value that `settings` set, nested or not, with its dotted name; an empty section is one."""
     for name, value in settings.items():

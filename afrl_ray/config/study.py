@@ -1,11 +1,13 @@
 """Studies: experiments that differ in named ways, and the tables and figures that are made of them."""
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from afrl_ray.config.base import Settings
+from afrl_ray.config.base import Name, Settings
 from afrl_ray.config.evaluation import EvaluatedCondition
+from afrl_ray.config.names import is_inside, overlap, single_values
 from afrl_ray.config.perturbation import Condition
 
 Overrides = dict[str, Any]
@@ -19,6 +21,9 @@ def _each_once(grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         twice = [value for index, value in enumerate(values) if value in values[:index]]
         if twice:
             raise ValueError(f"{setting} has {twice[0]!r} twice")
+    for setting, other in itertools.combinations(grid, 2):
+        if overlap(setting, other):
+            raise ValueError(f"{setting} and {other} are about the same setting; write one of them")
     return grid
 
 
@@ -151,7 +156,7 @@ class StudySettings(Settings):
     """What all arms change in the experiment."""
     presets: tuple[str, ...] = ()
     """The scale's presets for all arms."""
-    arms: dict[str, ArmSettings] = Field(min_length=1)
+    arms: dict[Name, ArmSettings] = Field(min_length=1)
     grid: Grid = Field(default_factory=dict)
     """Every trained arm is run with every combination."""
     conditions: tuple[EvaluatedCondition, ...] = ("normal", "random", "adversarial")
@@ -163,6 +168,30 @@ class StudySettings(Settings):
     def condition_names(self) -> tuple[str, ...]:
         """What tables call the conditions."""
         return tuple(one if isinstance(one, str) else one.name for one in self.conditions)
+
+    @property
+    def plain_conditions(self) -> tuple[str, ...]:
+        """Those under the experiment's own fault, which validation may have measured too."""
+        return tuple(one for one in self.conditions if isinstance(one, str))
+
+    @model_validator(mode="after")
+    def _arms_leave_the_grid_alone(self) -> "StudySettings":
+        for name, arm in self.arms.items():
+            for setting in self.grid if arm.trained else ():
+                if any(is_inside(own, setting) for own, _ in single_values(arm.settings)):
+                    raise ValueError(f"arms.{name} sets {setting}, which the grid gives its values; leave it out there")
+        return self
+
+    @model_validator(mode="after")
+    def _means_can_be_matched(self) -> "StudySettings":
+        for name, arm in self.arms.items():
+            other = self.arms.get(arm.match_mean_q) if arm.match_mean_q is not None else None
+            if other is not None and not (arm.trained and other.trained and other.match_mean_q is None):
+                raise ValueError(
+                    f"arms.{name}.match_mean_q is {arm.match_mean_q!r}; "
+                    "a trained arm is matched to another trained arm, which has no match_mean_q itself"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "StudySettings":

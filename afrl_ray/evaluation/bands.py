@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from afrl_ray.evaluation.panels import Band
+from afrl_ray.evaluation.statistics import group_means
 
 
 def band(rows: pd.DataFrame, x: str, y: str) -> Band:
@@ -36,9 +37,9 @@ def bands(rows: pd.DataFrame, lines: str, x: str, y: str) -> dict[str, Band]:
 def cell_means(rows: pd.DataFrame, x: str, y: str, value: str) -> tuple[list[str], list[str], np.ndarray]:
     """Names of the values of `x` and `y` in ascending order, and the mean of `value` in each cell (len(y), len(x)).
 
-    NaN where nothing was measured.
+    NaN where nothing was measured, or a policy has diverged.
     """
-    table = rows.pivot_table(index=y, columns=x, values=value, aggfunc="mean").sort_index().sort_index(axis=1)
+    table = group_means(rows, [y, x], value).unstack().sort_index().sort_index(axis=1)
     return _names(table.columns.tolist()), _names(table.index.tolist()), table.to_numpy(dtype=np.float64)
 
 

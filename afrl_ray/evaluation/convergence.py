@@ -3,7 +3,8 @@
 The definition is ours; the paper only says that fine-tuning "converges faster". A curve is smoothed by the mean of its
 last five evaluations (fewer at its beginning). The training has converged at the first evaluation from which on every
 smoothed score is at least 90 % of a reference: that of another training, or the curve's own final smoothed score. Every
-curve ends at its own level, so there five evaluations have to be seen at it: what only gets there has not settled.
+curve ends at its own level, so there five evaluations have to be seen at it: what only gets there has not settled. The
+score of a policy that has diverged, NaN, is below every level.
 """
 
 import math
@@ -17,18 +18,16 @@ SHARE = 0.9
 
 
 def smoothed(scores: ArrayLike, window: int = WINDOW) -> NDArray[np.float64]:
-    """Mean of each score (K,) and the `window` − 1 before it, of fewer at the beginning.
+    """Mean of each score (K,) and the `window` − 1 before it, of fewer at the beginning; NaN where one of them is NaN.
 
     Raises:
         ValueError: `window` is not positive.
     """
     if window < 1:
         raise ValueError(f"window must be at least 1, not {window}")
-    totals = np.concatenate([[0.0], np.cumsum(np.asarray(scores, dtype=np.float64))])  # (K + 1,)
-    ends = np.arange(1, len(totals))
-    begins = np.maximum(ends - window, 0)
-    means: NDArray[np.float64] = (totals[ends] - totals[begins]) / (ends - begins)
-    return means
+    values = np.asarray(scores, dtype=np.float64)
+    ends = range(1, len(values) + 1)
+    return np.array([values[max(end - window, 0) : end].mean() for end in ends], dtype=np.float64)
 
 
 def final_score(scores: ArrayLike, window: int = WINDOW) -> float:
@@ -49,8 +48,8 @@ def steps_to_converge(
     """Environment steps of the first evaluation from which on the smoothed score stays at or over 90 % of `reference`.
 
     `env_steps` and `scores` are (K,), in order; the reference is the curve's own final score where None. Infinite where
-    the curve ends below the level, and where it has fewer than `window` evaluations at its own. A negative reference
-    has no 90 % to reach: NaN.
+    the curve ends below the level, and where it has fewer than `window` evaluations at its own. A reference that is
+    negative or NaN has no 90 % to reach: NaN.
 
     Raises:
         ValueError: there is no evaluation, or the two have different lengths.
@@ -59,9 +58,9 @@ def steps_to_converge(
     if steps.shape != means.shape or steps.size == 0:
         raise ValueError(f"{steps.size} steps for {means.size} scores: a learning curve needs one step for each score")
     level = SHARE * (float(means[-1]) if reference is None else reference)
-    if level < 0:
+    if not level >= 0:
         return math.nan
-    below = np.flatnonzero(means < level)
+    below = np.flatnonzero(~(means >= level))
     first = 0 if below.size == 0 else int(below[-1]) + 1
     needed = window if reference is None else 1
     return float(steps[first]) if first + needed <= steps.size else math.inf

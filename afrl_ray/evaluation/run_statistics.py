@@ -31,12 +31,15 @@ class Interval(NamedTuple):
 def interquartile_mean(tasks: Sequence[ArrayLike]) -> Interval:
     """Mean of the middle half of all scores, with a stratified bootstrap interval.
 
-    A quarter of the scores, rounded down, is dropped at either end: with fewer than four scores it is the mean.
+    A quarter of the scores, rounded down, is dropped at either end: with fewer than four scores it is the mean. It is
+    NaN where a score is: no other run may stand for one that has diverged.
 
     Raises:
         ValueError: there is no score.
     """
     samples = _arrays(tasks)
+    if any(np.isnan(sample).any() for sample in samples):
+        return Interval(math.nan, math.nan, math.nan)
 
     def middle_mean(*resampled: Scores, axis: int = -1) -> Scores:
         pooled = np.concatenate(resampled, axis=axis)  # (..., scores of all tasks)
@@ -49,12 +52,13 @@ def probability_of_improvement(tasks: Sequence[ArrayLike], baseline: Sequence[Ar
     """P(X > Y): how often a run beats a run of the baseline in the same task, averaged over tasks.
 
     Every run is compared with every run of the baseline, a tie counts half: the Mann-Whitney U statistic over the
-    number of pairs. The interval comes from resampling the runs of both, within each task.
+    number of pairs. NaN, the score of a run that has diverged, is less than any other. The interval comes from
+    resampling the runs of both, within each task.
 
     Raises:
         ValueError: there is no task, a task has no run, or the baseline has other tasks.
     """
-    ours, theirs = _arrays(tasks), _arrays(baseline)
+    ours, theirs = ([np.where(np.isnan(one), -np.inf, one) for one in _arrays(side)] for side in (tasks, baseline))
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} tasks cannot be compared with {len(theirs)} of the baseline")
 
@@ -63,8 +67,8 @@ def probability_of_improvement(tasks: Sequence[ArrayLike], baseline: Sequence[Ar
         pairs = zip(resampled[: len(ours)], resampled[len(ours) :], strict=True)
         shares = []
         for runs, others in pairs:
-            difference = runs[..., :, None] - others[..., None, :]  # (..., runs, runs of the baseline)
-            shares.append(((difference > 0) + 0.5 * (difference == 0)).mean(axis=(-2, -1)))
+            mine, its = runs[..., :, None], others[..., None, :]  # (..., runs, 1), (..., 1, runs of the baseline)
+            shares.append(((mine > its) + 0.5 * (mine == its)).mean(axis=(-2, -1)))
         return np.mean(shares, axis=0)  # type: ignore[no-any-return]
 
     return _bootstrapped([*ours, *theirs], wins)

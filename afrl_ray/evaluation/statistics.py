@@ -1,7 +1,7 @@
 """Mean and standard error over all episodes of all runs, as the paper reports them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -44,6 +44,12 @@ def score_column(scores: pd.DataFrame) -> str:
     """
     unknown = scores["normalised_score"].isna() & scores["return"].notna()
     return "return" if bool(unknown.any()) else "normalised_score"
+
+
+def group_means(rows: pd.DataFrame, by: Sequence[str], column: str) -> pd.Series:
+    """The mean of `column` in each group of the columns `by`, NaN where one of its values is: a policy has diverged."""
+    groups = rows.groupby(list(by), sort=False)[column]
+    return groups.mean().where(groups.count() == groups.size())
 
 
 def summarise(scores: pd.DataFrame, averaged: tuple[str, ...] = ("normal", "random", "adversarial")) -> Summary:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from afrl_ray.evaluation.conditions import CONDITIONS
 from afrl_ray.evaluation.run_statistics import Interval, interquartile_mean, probability_of_improvement
-from afrl_ray.evaluation.statistics import MEAN, Estimate, estimate, score_column
+from afrl_ray.evaluation.statistics import MEAN, Estimate, estimate, group_means, score_column
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -40,9 +40,9 @@ def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str]
         parts = {str(name): part for name, part in group.groupby("condition", sort=False)}
         inside = group[group["condition"].isin(list(averaged))]
         if inside["condition"].nunique() > 1:
-            parts[MEAN] = inside.groupby(["robot", "seed", "episode"])[column].mean().reset_index()
+            parts[MEAN] = group_means(inside, ["robot", "seed", "episode"], column).reset_index()
         for condition, part in parts.items():
-            run_means = part.groupby(["robot", "seed"])[column].mean()
+            run_means = group_means(part, ["robot", "seed"], column)
             iqm = interquartile_mean([task.to_numpy() for _, task in run_means.groupby("robot", sort=False)])
             whole: Estimate = estimate(part[column])
             rows.append(
@@ -71,7 +71,7 @@ def improvement_cells(scores: pd.DataFrame, method: str, baseline: str, task: st
         ValueError: nothing is called `baseline`.
     """
     column = score_column(scores)
-    runs = scores.groupby([method, "condition", task, "seed"], sort=False)[column].mean().reset_index()
+    runs = group_means(scores, [method, "condition", task, "seed"], column).reset_index()
     if not (runs[method] == baseline).any():
         raise ValueError(f"there are no scores of {baseline!r} to compare with")
 
@@ -129,7 +129,10 @@ def with_interval(interval: Interval, digits: int = 1) -> str:
 def markdown(table: pd.DataFrame, numbers_from: int = 1) -> str:
     """A Markdown table; columns from the `numbers_from`-th on are set to the right."""
     marks = ["---" if index < numbers_from else "---:" for index in range(table.shape[1])]
-    lines = [list(table.columns), marks, *([str(cell).replace("|", r"\|") for cell in row] for row in table.to_numpy())]
+    head, *body = [
+        [str(cell).replace("|", r"\|") for cell in row] for row in [list(table.columns), *table.to_numpy().tolist()]
+    ]
+    lines = [head, marks, *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

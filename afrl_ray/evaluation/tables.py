@@ -17,7 +17,7 @@ def markdown_table(summary: Summary, digits: int = 1) -> str:
     found = {name for estimates in summary.values() for name in estimates}
     others = sorted(found - {*CONDITIONS, MEAN})
     columns = [name for name in (*CONDITIONS, *others, MEAN) if name in found]
-    lines = [["policy", *columns], ["---", *["---:"] * len(columns)]]
+    lines = [["policy", *(name.replace("|", r"\|") for name in columns)], ["---", *["---:"] * len(columns)]]
     for policy, estimates in summary.items():
         cells = [_cell(estimates[name], digits) if name in estimates else "–" for name in columns]
         lines.append([policy.replace("|", r"\|"), *cells])

@@ -1,8 +1,11 @@
 """Mistakes that the settings alone do not show, found before an experiment starts instead of hours later."""
 
+import functools
+
 import numpy as np
 
-from afrl_ray.attacks.search import require_optimizer
+from afrl_ray.attacks.optimizers import require_optimizer
+from afrl_ray.config import EnvironmentSettings
 from afrl_ray.envs import make_vector_env
 from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.experiment import Experiment
@@ -12,19 +15,30 @@ def preflight(experiment: Experiment) -> None:
     """Look at everything that is first needed by the attack stage or after it.
 
     Raises:
-        ValueError: there is no such environment or optimizer, no bound on δ is known for the robot, or a fault is none
-            that it can have.
+        ValueError: there is no such environment, the optimizer cannot be made, no bound on δ is known for the robot,
+            or a fault is none that it can have.
     """
     settings = experiment.settings
-    require_optimizer(settings.attack.optimizer)
+    require_optimizer(settings.attack)
     faults = [experiment.fault]
     faults += [
         experiment.resolved(condition.fault)
         for condition in settings.evaluation.conditions
         if not isinstance(condition, str)
     ]
-    env = make_vector_env(settings.environment, [0])
-    body = Body(env.action_space.low, env.action_space.high, np.ones(env.observation_space.shape, dtype=np.float32))
-    env.close()
+    body = body_of(settings.environment)
     for fault in dict.fromkeys(faults):
         _ = make_fault(fault, body).parameters
+
+
+@functools.cache
+def body_of(environment: EnvironmentSettings) -> Body:
+    """The robot's body as far as the environment tells: observations are taken to vary by 1.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    env = make_vector_env(environment, [0])
+    env.close()
+    std = np.ones(env.observation_space.shape, dtype=np.float32)
+    return Body(env.action_space.low, env.action_space.high, std)

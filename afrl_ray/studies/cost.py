@@ -1,19 +1,16 @@
 """What studies cost before anything is started: environment steps, updates, and hours at given speeds."""
 
-import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from afrl_ray.config import ConditionSettings, EnvironmentSettings, ExperimentSettings, FaultSettings, LinearCurriculum
+from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
 from afrl_ray.config.algorithm import OffPolicySettings
 from afrl_ray.config.names import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
-from afrl_ray.envs import make_vector_env
-from afrl_ray.perturbations import Body, FiniteSet, make_fault
+from afrl_ray.perturbations import FiniteSet, make_fault
+from afrl_ray.pipeline.preflight import body_of
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.plan import Case, Plan, named_robot
@@ -197,7 +194,7 @@ def _comparison(case: Case, study: AttackersSettings, budget: AttackersBudget) -
 def _search_steps(settings: ExperimentSettings, fault: FaultSettings) -> int:
     """Of one search for `fault`."""
     attack, limit = settings.attack, settings.environment.max_episode_steps
-    parameters = make_fault(fault, _body(settings.environment)).parameters
+    parameters = make_fault(fault, body_of(settings.environment)).parameters
     if isinstance(parameters, FiniteSet):  # every one is tried
         return len(parameters.members) * attack.episodes * limit
     if attack.step_budget is not None:
@@ -205,14 +202,6 @@ def _search_steps(settings: ExperimentSettings, fault: FaultSettings) -> int:
     raced = attack.racing.enabled and attack.optimizer == "DE"
     episodes = attack.population * attack.generations * attack.episodes
     return round(episodes * limit * (RACED_SHARE if raced else 1.0))
-
-
-@functools.cache
-def _body(environment: EnvironmentSettings) -> Body:
-    env = make_vector_env(environment, [0])
-    env.close()
-    std = np.ones(env.observation_space.shape[0], dtype=np.float32)
-    return Body(env.action_space.low, env.action_space.high, std)
 
 
 def _attacked_elsewhere(settings: ExperimentSettings, own: FaultSettings) -> list[FaultSettings]:

@@ -40,7 +40,7 @@ def _mistakes(result: kinds.ResultSettings, study: kinds.StudySettings, cases: S
             if condition not in _validated(trained, all):
                 yield f"validation has no condition {condition} in every training; write one of {', '.join(CONDITIONS)}"
         case kinds.LearningCurves():
-            if not set(study.condition_names) & _validated(trained, any):
+            if not set(study.plain_conditions) & _validated(trained, any):
                 yield f"none of the study's conditions is one of validation; add one of {', '.join(CONDITIONS)}"
         case kinds.AgainstData() if "normal" not in study.conditions:
             yield "data are compared with scores under normal, which is none of the study's conditions"

@@ -1,5 +1,6 @@
 """Results of a study that are there already, of runs whose stages are gone or on another machine."""
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from afrl_ray.config.study import StudySettings
+from afrl_ray.evaluation.conditions import CONDITIONS
 from afrl_ray.pipeline.artifacts import content_key, read_json
+from afrl_ray.pipeline.trial import total_evaluations
 from afrl_ray.studies.collect import POLICY_KINDS, Findings, labels_of
 from afrl_ray.studies.overrides import content
 from afrl_ray.studies.plan import Case, Plan
@@ -24,6 +27,8 @@ EARLIER = "earlier results"
 _ORIGIN = ("command", "commit", "settings changed on the command line", "versions")
 _TEXTS = ("arm", "robot", "match")
 """Columns of curves that are no numbers."""
+_NUMBERS_OF_SCORES = ("seed", "step", "episode", "return", "normalised_score", "data")
+_NUMBERS_OF_CURVES = ("env_steps", "q", "q_max", *CONDITIONS)
 
 
 def made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earli
     with _reading(directory):
         facts = read_json(directory / STUDY)
         theirs = facts[MADE_OF]
-        parts = [theirs[part] for part in ("drawn", "size")]
+        parts, their_cases = [theirs[part] for part in ("drawn", "size")], dict(theirs["cases"])
         is_finished = "settings" in facts
     if not is_finished:
         raise ValueError(f"{directory} holds results that were never finished; name another folder with --reuse")
@@ -78,13 +83,15 @@ def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earli
     ):
         if part != wanted:
             raise ValueError(f"{directory} has other {what} than study {plan.name} at scale {plan.scale_name}")
-    missing = {_run(case) for case in cases if theirs["cases"].get(case.name) != mine["cases"][case.name]}
+    missing = {_run(case) for case in cases if their_cases.get(case.name) != mine["cases"][case.name]}
     found = tuple(case for case in cases if _run(case) not in missing)
     if not found:
         raise ValueError(f"{directory} has no robot's seed with all runs of study {plan.name} and the same settings")
     with _reading(directory):
         findings = Findings(scores=_scores(directory, plan.study, found), curves=_curves(directory, found))
         settings = {case.name: facts["settings"][case.name] for case in found}
+        if not all(isinstance(commit, str) for commit in facts[COMMITS]):
+            raise ValueError(f"{STUDY}: {COMMITS} are no texts")
         return Earlier(found, findings, settings, list(facts[COMMITS]), _origins(facts, found))
 
 
@@ -104,15 +111,17 @@ def _in_order(cases: Sequence[Case], tables: Sequence[pd.DataFrame]) -> pd.DataF
 def _scores(directory: Path, study: StudySettings, cases: Sequence[Case]) -> pd.DataFrame:
     """The rows of the cases, each with all of its policies, conditions and episodes."""
     rows = _in_order(cases, [pd.read_parquet(directory / SCORES_FILE)])
+    _require_numbers(rows, _NUMBERS_OF_SCORES, SCORES_FILE)
     for case in cases:
-        policies = len(POLICY_KINDS) * (len(case.reads) if case.trained else 1)
-        wanted = policies * len(study.conditions) * case.settings.evaluation.episodes
-        _require(len(_rows_of(case, rows)) == wanted, SCORES_FILE, case)
+        steps, episodes = case.reads if case.trained else (0,), range(case.settings.evaluation.episodes)
+        wanted = set(itertools.product(POLICY_KINDS, steps, study.condition_names, episodes))
+        own = _rows_of(case, rows)[["policy", "step", "condition", "episode"]]
+        _require(len(own) == len(wanted) and set(own.itertuples(index=False)) == wanted, SCORES_FILE, case)
     return rows
 
 
 def _curves(directory: Path, cases: Sequence[Case]) -> pd.DataFrame:
-    """The rows of the trained cases, each up to its last step; numbers exactly as they were written."""
+    """The rows of the trained cases, each with all of its evaluations; numbers exactly as they were written."""
     trained = [case for case in cases if case.trained]
     if not trained:
         return pd.DataFrame()
@@ -121,10 +130,12 @@ def _curves(directory: Path, cases: Sequence[Case]) -> pd.DataFrame:
     rows = _in_order(trained, [rows])
     for name in rows.columns.difference([*_TEXTS, "seed", *trained[0].varied]):
         rows[name] = [json.loads(text) if text else math.nan for text in rows[name]]
+    _require_numbers(rows, _NUMBERS_OF_CURVES, file)
     labelled = []
     for case in trained:
         own = _rows_of(case, rows)
-        _require(len(own) > 0 and own["env_steps"].max() == case.reads[-1], file, case)
+        evaluations, steps = total_evaluations(case.settings) + 1, own["env_steps"]
+        _require(len(own) == steps.nunique() == evaluations and steps.max() >= case.reads[-1], file, case)
         labelled.append(own.assign(**labels_of(case)))
     return pd.concat(labelled, ignore_index=True)
 
@@ -136,6 +147,12 @@ def _rows_of(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
 def _require(is_complete: bool, file: str, case: Case) -> None:
     if not is_complete:
         raise ValueError(f"{file} does not have all rows of {case.name}")
+
+
+def _require_numbers(rows: pd.DataFrame, columns: Sequence[str], file: str) -> None:
+    wrong = [name for name in columns if not pd.api.types.is_numeric_dtype(rows[name])]
+    if wrong:
+        raise ValueError(f"{file} has no numbers in column {wrong[0]}")
 
 
 def _origins(facts: Mapping[str, Any], cases: Sequence[Case]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def expand(plan: Plan) -> list[Case]:
             could not be made, or a robot is unknown; one line for each mistake.
     """
     budget = plan.budget
-    check_settings(plan.name, plan.study, budget, plan.scale, plan.overrides)
+    check_settings(plan)
     names = plan.robots or budget.robots or plan.scale.robots
     chosen = list(dict.fromkeys(robot_label(name) for name in names))
     seeds = range(plan.seeds or budget.seeds or plan.scale.seeds)
@@ -77,12 +77,10 @@ class _Training:
                     waiting.append((name, arm, varied))
                 cases[name, _label(name, varied)] = self._case(name, arm, varied, None)
         for name, arm, varied in waiting:
-            matched = [one for (other, _), one in cases.items() if other == arm.match_mean_q and one.varied == varied]
-            if len(matched) != 1 or matched[0].match is not None or not matched[0].trained:
-                place = f"study {self.plan.name}, arm {name}"
-                raise ConfigError(f"{place}: match_mean_q must name a trained arm without one")
-            cases[name, _label(name, varied)] = self._case(name, arm, varied, matched[0])
+            (matched,) = (one for (other, _), one in cases.items() if (other, one.varied) == (arm.match_mean_q, varied))
+            cases[name, _label(name, varied)] = self._case(name, arm, varied, matched)
         self._refuse_twins(cases.values())
+        self._refuse_namesakes([label for _, label in cases])
         return list(cases.values())
 
     def _refuse_twins(self, cases: Iterable[Case]) -> None:
@@ -97,6 +95,11 @@ class _Training:
                     f"study {self.plan.name}: {cause}{twin} and {case.arm} are one and the same; "
                     "write arms and a grid that differ in something that has an effect"
                 )
+
+    def _refuse_namesakes(self, labels: Sequence[str]) -> None:
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ConfigError(f"study {self.plan.name}: the grid makes a second {label!r}; rename one of the arms")
 
     def _case(self, name: str, arm: ArmSettings, varied: dict[str, Any], match: Case | None) -> Case:
         steps, interval = self.budget.steps, self.plan.scale.policy_interval

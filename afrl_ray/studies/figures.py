@@ -8,6 +8,7 @@ import pandas as pd
 from afrl_ray.config import study as kinds
 from afrl_ray.evaluation.bands import bands, cell_means
 from afrl_ray.evaluation.panels import HeatMap, LinePanel, Panel
+from afrl_ray.evaluation.statistics import group_means
 from afrl_ray.studies.sheet import Section, Sheet
 
 _STEPS = "Environment steps"
@@ -16,7 +17,7 @@ _BANDS = "mean and standard error over runs"
 
 def learning_curves(sheet: Sheet, _result: kinds.LearningCurves) -> list[Section]:
     curves = sheet.findings.curves
-    conditions = [name for name in sheet.study.condition_names if name in curves]
+    conditions = [name for name in sheet.study.plain_conditions if name in curves]
     rows: list[list[Panel]] = [
         [
             LinePanel(
@@ -90,7 +91,7 @@ def matrix(sheet: Sheet, _result: kinds.Matrix) -> list[Section]:
     arms, conditions = list(dict.fromkeys(sheet.final["arm"])), list(sheet.study.condition_names)
     panels: list[Panel] = []
     for prefix, part in sheet.by_robot(sheet.final):
-        means = part.pivot_table(index="arm", columns="condition", values="score", aggfunc="mean")
+        means = group_means(part, ["arm", "condition"], "score").unstack()
         values = means.reindex(index=arms[::-1], columns=conditions).to_numpy(dtype=np.float64)
         title = f"{prefix}mean score".replace("mean score", sheet.score_label.lower())
         panels.append(HeatMap(title, "tested under", "trained under", conditions, arms[::-1], values))

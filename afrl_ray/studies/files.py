@@ -26,8 +26,10 @@ def load_study(name: str) -> AnyStudy:
         ConfigError: there is none, or it has mistakes, one line each.
     """
     path = _find("catalogue", "study", name)
-    is_attackers = read_settings_file(path).get("type") == "attackers"
-    return load_settings(AttackersSettings, path) if is_attackers else load_settings(StudySettings, path)
+    kind = read_settings_file(path).get("type", "training")
+    if kind not in ("training", "attackers"):
+        raise ConfigError(f"{path}: type is {kind!r}; write training or attackers")
+    return load_settings(AttackersSettings if kind == "attackers" else StudySettings, path)
 
 
 def load_scale(name: str) -> ScaleSettings:

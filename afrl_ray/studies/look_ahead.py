@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from afrl_ray.attacks.compare import PLAIN
-from afrl_ray.attacks.search import require_optimizer
+from afrl_ray.attacks.optimizers import require_optimizer
 from afrl_ray.config.study import AttackersSettings
 from afrl_ray.datasets import check_source
+from afrl_ray.perturbations import FiniteSet, make_fault
 from afrl_ray.pipeline.cluster import cluster_address
-from afrl_ray.pipeline.preflight import preflight
+from afrl_ray.pipeline.preflight import body_of, preflight
 from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.plan import Case, Plan
 
@@ -21,18 +22,31 @@ def look_ahead(cases: Mapping[str, Sequence[Case]], plans: Sequence[Plan], store
 
     Raises:
         FileNotFoundError: there is no policy or file of the name that the data have.
-        ValueError: the data are another robot's, or there is no such optimizer, environment or fault.
+        ValueError: the data are another robot's, there is no such optimizer, environment or fault, or attackers
+            have nothing to search for.
     """
     for plan in plans:
         if isinstance(plan.study, AttackersSettings):
+            attack = cases[plan.name][0].settings.attack
             for optimizer in plan.study.optimizers:
                 if optimizer != PLAIN:
-                    require_optimizer(optimizer, f"study {plan.name}, optimizers: {optimizer}")
+                    require_optimizer(attack, optimizer, f"study {plan.name}, optimizers: {optimizer}")
+            for case in cases[plan.name]:
+                _require_search(plan.name, case, store)
     seen: set[str] = set()
     for name, found in cases.items():
         for case in found:
             with _behind(name, case):
                 _look_at(case, store, seen)
+
+
+def _require_search(study: str, case: Case, store: Path) -> None:
+    experiment = foundation_of(case, store).experiment
+    if isinstance(make_fault(experiment.fault, body_of(case.settings.environment)).parameters, FiniteSet):
+        kind = experiment.fault.type
+        raise ValueError(
+            f"study {study}: faults of type {kind} are all tried, whatever the optimizer; write another type"
+        )
 
 
 def _look_at(case: Case, store: Path, seen: set[str]) -> None:

@@ -14,6 +14,7 @@ from afrl_ray.config.study import (
     StudyBudget,
     StudySettings,
 )
+from afrl_ray.studies.plan import Plan, named_robot
 
 _DECIDED = {
     "environment.id": "write --robot with the robot's name or id",
@@ -32,30 +33,26 @@ _DECIDED_IN_TRAININGS = {
 _DECIDED_IN_ATTACKERS = {
     "attack.optimizer": "write optimizers in a study file of your own",
     "attack.step_budget": "write step_budget in the scales of a study file of your own",
+    "attack.racing.enabled": "write `DE` and `DE without racing` in the optimizers of a study file of your own",
     "attack.generations": "searches end with step_budget; write that in the scales of a study file of your own",
 }
 OF_ALL_RUNS = ("runtime", "tracking")
 """Sections that all trials of a study share, since they run and are logged together."""
 
 
-def check_settings(
-    name: str,
-    study: AnyStudy,
-    budget: StudyBudget | AttackersBudget,
-    scale: ScaleSettings,
-    overrides: Mapping[str, Any],
-) -> None:
+def check_settings(plan: Plan) -> None:
     """
     Raises:
-        ConfigError: the study `name` or the command sets what would be overwritten without a word, an arm or the grid
-            sets what all runs share, or `overrides` would make arms or cells of the grid the same.
+        ConfigError: the study, the scale or the command sets what would be overwritten without a word, the scale has
+            settings for no robot, an arm or the grid sets what all runs share, or overrides would make arms or cells of
+            the grid the same.
     """
+    name, study, budget, scale, overrides = plan.name, plan.study, plan.budget, plan.scale, plan.overrides
     decided = _DECIDED | (_DECIDED_IN_TRAININGS if isinstance(study, StudySettings) else _DECIDED_IN_ATTACKERS)
     for place, settings in _places(name, study, budget, overrides):
-        for setting, _ in single_values(settings):
-            for other, reason in decided.items():
-                if is_inside(setting, other):
-                    raise ConfigError(f"{place} {setting} would change nothing in study {name}; {reason}")
+        _refuse_decided(name, place, settings, decided)
+    for place, settings in _of_scale(plan.scale_name, scale):  # which is for all studies
+        _refuse_decided(name, place, settings, _DECIDED | _DECIDED_IN_TRAININGS)
     if isinstance(study, AttackersSettings):
         return
     assert isinstance(budget, StudyBudget)
@@ -70,6 +67,13 @@ def check_settings(
                     f"override {override}: {what} of study {name} sets {setting}, and what it tells apart would become "
                     "the same; write a study file of your own with the values that you want"
                 )
+
+
+def _refuse_decided(study: str, place: str, settings: Mapping[str, Any], decided: Mapping[str, str]) -> None:
+    for setting, _ in single_values(settings):
+        for other, reason in decided.items():
+            if is_inside(setting, other):
+                raise ConfigError(f"{place} {setting} would change nothing in study {study}; {reason}")
 
 
 def content(settings: ExperimentSettings, trained: bool) -> dict[str, Any]:
@@ -122,6 +126,18 @@ def _of_some_runs(name: str, study: StudySettings, budget: StudyBudget) -> Itera
     yield f"study {name}, grid:", dict.fromkeys((*study.grid, *budget.grid))
     for arm, own in study.arms.items():
         yield f"study {name}, arm {arm}:", own.settings
+
+
+def _of_scale(name: str, scale: ScaleSettings) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield f"scale {name}, settings:", scale.settings
+    for robot, settings in scale.robot_settings.items():
+        if named_robot(robot).name != robot:
+            raise ConfigError(
+                f"scale {name}, robot_settings: {robot} is never looked up; write {named_robot(robot).name}"
+            )
+        yield f"scale {name}, robot_settings.{robot}:", settings
+    for preset, settings in scale.presets.items():
+        yield f"scale {name}, presets.{preset}:", settings
 
 
 def _told_apart_by(study: StudySettings, budget: StudyBudget, scale: ScaleSettings) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mi
         mirror.fetch(directory, index)
     require_results_folder(directory)
     new = made_of(plan, cases)
-    if (directory / STUDY).exists() and not _replaces(new, read_json(directory / STUDY).get(MADE_OF)):
+    if (known := _known(directory)) is not None and not _replaces(new, known.get(MADE_OF)):
         aside = directory.with_name(f"{directory.name}.replaced-{time.time_ns()}")
         shown = mirror.move_aside(aside.name) if mirror is not None else aside
         directory.replace(aside)
@@ -63,14 +63,34 @@ def begin_results(directory: Path, plan: Plan, cases: Sequence[Case], mirror: Mi
 def require_results_folder(directory: Path) -> None:
     """
     Raises:
-        ValueError: the directory holds files that no study has made.
+        ValueError: the directory holds files that no study has made, or is itself a file.
     """
-    if not directory.exists() or (directory / STUDY).exists():
+    if not directory.exists() or _known(directory) is not None:
         return
     if any(not file.name.startswith(".") for file in directory.iterdir()):
         raise ValueError(
             f"{directory} holds files that no study has made; move them away, or write --output with another folder"
         )
+
+
+def _known(directory: Path) -> dict[str, Any] | None:
+    """What study.json in the results folder says; None where there is none.
+
+    Raises:
+        ValueError: it is damaged, or the folder is a file.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is a file; move it away, or write --output with another folder")
+    if not (directory / STUDY).exists():
+        return None
+    try:
+        if not isinstance(facts := read_json(directory / STUDY), dict):
+            raise ValueError("it is no mapping")
+        return facts
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{directory / STUDY} is damaged ({error}); move {directory} away, or write --output with another folder"
+        ) from error
 
 
 def write_report(
@@ -79,7 +99,7 @@ def write_report(
     """report.md and study.json, with the origin's settings and the commits that its work was done at."""
     facts = _facts(plan, cases) | {COMMITS: _commits(origin)}
     origins = origin.earlier.origins if origin.earlier is not None else []
-    lines = [f"# {plan.study.title}", "", plan.study.source and f"Regenerates: {plan.study.source}.", ""]
+    lines = [f"# {plan.study.title}", "", *([f"Regenerates: {source}.", ""] if (source := plan.study.source) else [])]
     lines += [f"- {name}: {_shown(value)}" for name, value in facts.items() if value not in ({}, [], None)]
     for known in origins:
         told = {name: value for name, value in known.items() if name != "versions" and value != {}}
@@ -101,12 +121,12 @@ def write_report(
     )
 
 
-def _replaces(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
+def _replaces(new: Mapping[str, Any], old: object) -> bool:
     """Whether nothing of the results made of `old` is lost when those made of `new` are written over them."""
-    if old is None:
+    if not isinstance(old, Mapping) or not isinstance(old.get("cases"), Mapping):
         return False
-    same = all(old[name] == new[name] for name in ("drawn", "size"))
-    return same and old["cases"].items() <= new["cases"].items()
+    same = all(old.get(name) == new[name] for name in ("drawn", "size"))
+    return same and all(new["cases"].get(name) == content for name, content in old["cases"].items())
 
 
 def _facts(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from afrl_ray.config import study as kinds
 from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.evaluation.convergence import final_score, steps_to_converge
 from afrl_ray.evaluation.run_statistics import Interval
-from afrl_ray.evaluation.statistics import score_column
+from afrl_ray.evaluation.statistics import group_means, score_column
 from afrl_ray.evaluation.study_tables import (
     improvement_cells,
     laid_out,
@@ -53,7 +53,7 @@ def score_table(sheet: Sheet, result: kinds.ScoreTable) -> list[Section]:
     """Of final policies, as the paper, and of those that validation chose; of several robots also over all of them."""
     tables = [*_scores(sheet), *(_improvement(sheet, result.baseline) if result.baseline is not None else [])]
     sections = [Section(one.title, markdown(one.table, len(one.rows)) + one.note) for one in tables]
-    texts = [latex(one.table, f"{sheet.study.title}. {one.title}.", len(one.rows)) for one in tables]
+    texts = [latex(one.table, _caption(sheet, one.title, one.note), len(one.rows)) for one in tables]
     sheet.write_text("table.tex", "\n".join(texts))
     sheet.write_text("table.md", "\n".join(f"{section.title}\n\n{section.text}" for section in sections))
     return sections
@@ -63,7 +63,8 @@ def _scores(sheet: Sheet) -> Iterator[_ScoreTable]:
     scores, conditions = sheet.findings.scores, sheet.study.condition_names
     cells = score_cells(scores, ["policy", "robot", "arm", "step"], conditions)
     sheet.write_table("table", cells)
-    note = _FEW_RUNS_TO_TRIM * _are_few(scores)
+    note = _FEW_RUNS_TO_TRIM * _are_few(scores, ["robot", "arm"])
+    note_on_all = _FEW_RUNS_TO_TRIM * _are_few(scores, ["arm"])
     comparable = score_column(scores) != "return" and scores["robot"].nunique() > 1
     pooled = score_cells(scores, ["policy", "arm", "step"], conditions) if comparable else None
     for kind, whose in _CHOSEN.items():
@@ -76,7 +77,7 @@ def _scores(sheet: Sheet) -> Iterator[_ScoreTable]:
         yield _ScoreTable(f"{middle} runs, 95 % interval", part, rows, _iqms(part), note)
         if pooled is not None:
             part, rows = _with_steps(pooled[pooled["policy"] == kind]), [name for name in rows if name != "robot"]
-            yield _ScoreTable(f"{middle} the runs of all robots, 95 % interval", part, rows, _iqms(part))
+            yield _ScoreTable(f"{middle} the runs of all robots, 95 % interval", part, rows, _iqms(part), note_on_all)
 
 
 def _improvement(sheet: Sheet, baseline: str) -> Iterator[_ScoreTable]:
@@ -87,11 +88,13 @@ def _improvement(sheet: Sheet, baseline: str) -> Iterator[_ScoreTable]:
         for label, cell in cells.iterrows()
     }
     title = f"{_CHOSEN['final']}: probability that a run scores more than one of {baseline}, 95 % interval"
-    yield _ScoreTable(title, cells, ["arm"], text, _FEW_RUNS * _are_few(sheet.findings.scores))
+    yield _ScoreTable(title, cells, ["arm"], text, _FEW_RUNS * _are_few(sheet.findings.scores, ["arm"]))
 
 
-def _are_few(scores: pd.DataFrame) -> bool:
-    return bool(scores.groupby(["robot", "arm"])["seed"].nunique().min() < _RUNS_TO_TRIM)
+def _are_few(scores: pd.DataFrame, by: list[str]) -> bool:
+    """Whether there is a group that has too few runs, a robot and a seed each."""
+    runs = scores.drop_duplicates([*by, "robot", "seed"]).groupby(by).size()
+    return bool(runs.min() < _RUNS_TO_TRIM)
 
 
 def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +111,8 @@ def _iqms(cells: pd.DataFrame) -> dict[Hashable, str]:
 def against_data_table(sheet: Sheet, _result: kinds.AgainstData) -> list[Section]:
     """Of final policies, run by run, since the data are another run's too."""
     scores = sheet.final[sheet.final["condition"] == "normal"]
-    runs = scores.groupby(["robot", "arm", "seed"], sort=False).agg(score=("score", "mean"), data=("data", "first"))
+    runs = scores.groupby(["robot", "arm", "seed"], sort=False)["data"].first().to_frame()
+    runs.insert(0, "score", group_means(scores, ["robot", "arm", "seed"], "score"))
     cells = runs.reset_index().assign(difference=lambda run: run["score"] - run["data"])
     sheet.write_table("against_data", cells)
     lines = [
@@ -198,9 +202,13 @@ def _written(sheet: Sheet, name: str, title: str, table: pd.DataFrame, numbers: 
         table = table.drop(columns="robot")
     left = table.shape[1] - numbers
     text = markdown(table, left) + note
-    sheet.write_text(f"{name}.tex", latex(table, f"{sheet.study.title}. {title}.", left))
+    sheet.write_text(f"{name}.tex", latex(table, _caption(sheet, title, note), left))
     sheet.write_text(f"{name}.md", text)
     return Section(title, text)
+
+
+def _caption(sheet: Sheet, title: str, note: str) -> str:
+    return " ".join([f"{sheet.study.title}. {title}.", *note.split()])
 
 
 def _number(value: float) -> str:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from afrl_ray.attacks.fitness import SearchLog, doubt, noise, separation
+from afrl_ray.attacks.optimizers import require_optimizer
 from afrl_ray.attacks.search import search_attack, search_attacks, search_bank
 from afrl_ray.config import AttackSettings, EnvironmentSettings, RacingSettings
 from afrl_ray.networks import Policy
@@ -244,3 +245,28 @@ def test_a_bank_is_the_same_however_many_workers() -> None:
         for one, other in zip(bank, local, strict=True):
             np.testing.assert_array_equal(one.delta, other.delta)
             assert (one.fitness, one.history, one.seed) == (other.fitness, other.history, other.seed)
+
+
+@pytest.mark.parametrize("optimizer", ["NelderMead", "OnePlusOne", "TBPSA"])
+def test_optimizers_that_go_from_point_to_point_have_as_many_candidates(optimizer: str) -> None:
+    settings = AttackSettings(optimizer=optimizer, episodes=1, population=8, generations=6)
+    runner = Synthetic(bowl)
+    result = search_attack(runner, settings, FAULT, seed=1)
+    assert result.candidates == 8 * 6
+    assert len(result.history) == 6
+    assert result.environment_steps == 8 * 6 * LENGTH
+    assert runner.rounds == ([1] * 48 if optimizer == "NelderMead" else [8] * 6)
+    assert result.fitness < 500
+    assert result.fitness == pytest.approx(bowl(result.delta))
+
+
+def test_an_optimizer_that_fails_in_nevergrad_is_refused_in_one_line() -> None:
+    optimizer = "BAR4"
+    settings = AttackSettings(optimizer=optimizer, population=8)
+    with pytest.raises(
+        ValueError, match=rf"attack\.optimizer={optimizer} fails in nevergrad: .+; write DE, CMA"
+    ) as failure:
+        require_optimizer(settings)
+    assert "\n" not in str(failure.value)
+    with pytest.raises(ValueError, match=f"^here: {optimizer} fails in nevergrad"):
+        require_optimizer(AttackSettings(), optimizer, f"here: {optimizer}")

@@ -114,7 +114,26 @@ FAULTS = {
         'x.yaml: evaluation.conditions[1] is {"name": "dead", "fault": {"type": "dead_join"}}; '
         'fault.type is "dead_join"; did you mean dead_joint?',
     ),
-    "condition without a name": (
+    "a condition called like one under the own fault": (
+        "evaluation: {conditions: [{name: normal, fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions is [{"name": "normal", "fault": {"type": "bias"}}]; normal is what '
+        "tables call something else; write another name",
+    ),
+    "a condition called like pgd": (
+        "evaluation: {conditions: [{name: pgd, fault: {type: bias}}]}\n",
+        'x.yaml: evaluation.conditions is [{"name": "pgd", "fault": {"type": "bias"}}]; pgd is what '
+        "tables call something else; write another name",
+    ),
+    "a truth for a number in a condition": (
+        "evaluation: {conditions: [{name: x, fault: {type: multiplicative, magnitude: true}}]}\n",
+        'x.yaml: evaluation.conditions[0] is {"name": "x", "fault": {"type": "multiplicative", "magnit...; '
+        "fault.magnitude is true; write a number",
+    ),
+    "a condition on two lines": (
+        'evaluation: {conditions: [{name: "a\\nb"}]}\n',
+        'x.yaml: evaluation.conditions[0] is {"name": "a\\nb"}; name is "a\\nb"; write a name, on one line',
+    ),
+    "a condition without a name": (
         "evaluation: {conditions: [{fault: {type: bias}}]}\n",
         'x.yaml: evaluation.conditions[0] is {"fault": {"type": "bias"}}; name must be given: What tables call it',
     ),

@@ -51,3 +51,8 @@ def test_cells_are_means_in_ascending_order() -> None:
     x, y, values = cell_means(rows, "beta", "kappa", "score")
     assert (x, y) == (["0.1", "0.9"], ["0.3", "0.6"])
     np.testing.assert_array_equal(values, [[30, 10], [np.nan, 50]])
+
+
+def test_a_cell_with_a_policy_that_has_diverged_has_no_mean() -> None:
+    rows = pd.DataFrame({"x": [1, 1, 2], "y": [1, 1, 1], "value": [5.0, np.nan, 7.0]})
+    np.testing.assert_array_equal(cell_means(rows, "x", "y", "value")[2], [[np.nan, 7.0]])

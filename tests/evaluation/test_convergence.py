@@ -59,3 +59,13 @@ def test_curves_that_make_no_sense_are_refused() -> None:
         final_score([])
     with pytest.raises(ValueError, match="window must be at least 1"):
         smoothed([1], window=0)
+
+
+def test_a_policy_that_has_diverged_has_not_converged() -> None:
+    nan = math.nan
+    assert math.isnan(steps_to_converge(range(7), [50, 60, nan, nan, nan, nan, nan]))
+    assert steps_to_converge(range(7), [10, 20, nan, nan, nan, nan, nan], reference=90) == math.inf
+    assert math.isnan(steps_to_converge(range(3), [10, 20, 30], reference=nan))
+    # what one evaluation was is gone five evaluations later
+    assert final_score([10, nan, 100, 100, 100, 100, 100]) == 100
+    assert steps_to_converge(range(12), [10, nan, *[100] * 10]) == 6

@@ -78,3 +78,10 @@ def test_nothing_is_warned_about() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         interquartile_mean([[1.0, 2.0, 3.0]])
+
+
+def test_a_run_that_has_diverged_is_the_worst_and_leaves_no_interquartile_mean() -> None:
+    assert all(math.isnan(number) for number in interquartile_mean([[1.0, math.nan, 2.0, 3.0, 4.0]]))
+    assert probability_of_improvement([[1.0, 2.0]], [[math.nan, math.nan]]) == (1.0, 1.0, 1.0)
+    assert probability_of_improvement([[math.nan, 3.0]], [[1.0, 2.0]]).value == 0.5
+    assert probability_of_improvement([[math.nan]], [[math.nan]]).value == 0.5

@@ -103,11 +103,11 @@ def test_unknown_errors_and_intervals_are_left_out() -> None:
     assert with_interval(Interval(0.5, math.nan, math.nan)) == "0.5"
 
 
-TABLE = pd.DataFrame([["a|b", "1.0 ± 0.5"], ["50 % β_2", "–"]], columns=["arm", "normal"])
+TABLE = pd.DataFrame([["a|b", "1.0 ± 0.5"], ["50 % β_2", "–"]], columns=["arm", "with | without"])
 
 
 def test_markdown() -> None:
-    assert markdown(TABLE) == "| arm | normal |\n| --- | ---: |\n| a\\|b | 1.0 ± 0.5 |\n| 50 % β_2 | – |\n"
+    assert markdown(TABLE) == "| arm | with \\| without |\n| --- | ---: |\n| a\\|b | 1.0 ± 0.5 |\n| 50 % β_2 | – |\n"
 
 
 def test_latex_escapes_what_it_would_read() -> None:
@@ -117,3 +117,18 @@ def test_latex_escapes_what_it_would_read() -> None:
     assert r"a|b & 1.0 $\pm$ 0.5 \\" in text
     assert r"50 \% $\beta$\_2 & -- \\" in text
     assert text.count(r"\\") == 3
+
+
+def test_a_score_that_is_not_a_number_spoils_the_means_that_it_is_part_of() -> None:
+    rows = scores(
+        offline={"normal": [[10.0, 10.0], [20.0, 20.0]], "adversarial": [[5.0, 5.0], [5.0, 5.0]]},
+        tuned={"normal": [[30.0, 30.0], [40.0, 40.0]], "adversarial": [[math.nan, 6.0], [7.0, 7.0]]},
+    )
+    cells = score_cells(rows, ["arm"])
+    assert cell(cells, "tuned", "normal")["iqm"] == 35.0
+    for condition in ("adversarial", "mean"):
+        found = cell(cells, "tuned", condition)
+        assert math.isnan(found["mean"])
+        assert math.isnan(found["iqm"])
+    # one of two runs is worse than both of the baseline's, the other better
+    assert cell(improvement_cells(rows, "arm", "offline"), "tuned", "adversarial")["probability"] == 0.5

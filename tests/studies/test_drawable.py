@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from afrl_ray.config import ConfigError
+from afrl_ray.config.study import StudySettings
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.plan import Plan
 
@@ -109,3 +110,13 @@ def test_grids_have_every_value_once(
         study["scales"] = {"tiny": {"steps": 400, "grid": {"curriculum.q": values}}}
     with pytest.raises(ValidationError, match=message):
         make_plan(study)
+
+
+def test_a_condition_called_like_a_column_of_the_curves_is_not_drawn_as_one(make_plan: MakePlan) -> None:
+    bias = {"name": "q", "fault": {"type": "bias"}}
+    message = refused({"conditions": [bias]}, [{"type": "curves"}], make_plan)
+    assert "none of the study's conditions is one of validation" in message
+    plan = make_plan({"conditions": ["normal", bias], "results": [{"type": "curves"}]})
+    assert isinstance(plan.study, StudySettings)
+    assert plan.study.plain_conditions == ("normal",)
+    assert expand(plan)

@@ -23,29 +23,32 @@ MakePlan = Callable[..., Plan]
 GRID = {"grid": {"curriculum.q": [0.25, 0.5]}, "arms": {"tuned": {}}, "results": []}
 
 
-def findings(cases: Sequence[Case]) -> Findings:
-    """Of every case all episodes, of each trained one two evaluations; numbers that only exact text brings back."""
+def findings(cases: Sequence[Case], late: int = 0) -> Findings:
+    """Of every case all episodes, of each trained one all evaluations; numbers that only exact text brings back."""
     conditions, scores, curves = ("normal", "random", "adversarial"), [], []
     for number, case in enumerate(cases):
         labels = {"arm": case.arm, "robot": case.robot, "seed": case.seed, **case.varied}
         episodes = range(case.settings.evaluation.episodes)
         for policy, condition, step, episode in itertools.product(
-            POLICY_KINDS, conditions, case.reads or [0], episodes
+            POLICY_KINDS, conditions, case.reads if case.trained else [0], episodes
         ):
             own = {"policy": policy, "condition": condition, "step": step, "episode": episode}
-            scores.append({**labels, **own, "normalised_score": number / 3, "delta": [0.1, 0.2]})
-        for step in (0, 400) if case.trained else ():
-            curves.append({**labels, "env_steps": step, "q": 1 / (number + 3), "q_max": np.nan, "match": ""})
+            own |= {"return": 10.0 * number, "normalised_score": number / 3, "data": np.nan}
+            scores.append({**labels, **own, "delta": [0.1, 0.2]})
+        interval = case.settings.finetune.evaluation_interval
+        for step in range(0, case.steps + 1, interval) if case.trained else ():
+            own = {"env_steps": step and step + late, "q": 1 / (number + 3), "q_max": np.nan, "match": ""}
+            curves.append({**labels, **own, **dict.fromkeys(conditions, step / 7)})
     return Findings(pd.DataFrame(scores), pd.DataFrame(curves))
 
 
-def write(plan: Plan, directory: Path, earlier: Earlier | None = None) -> list[Case]:
+def write(plan: Plan, directory: Path, earlier: Earlier | None = None, late: int = 0) -> list[Case]:
     """The results of `plan` without its tables, as though all its cases had been run, but for those of `earlier`."""
     cases = expand(plan)
     begin_results(directory, plan, cases)
     assert isinstance(plan.study, StudySettings)
     assert isinstance(plan.budget, StudyBudget)
-    write_results(plan.study.model_copy(update={"results": []}), plan.budget, findings(cases), directory)
+    write_results(plan.study.model_copy(update={"results": []}), plan.budget, findings(cases, late), directory)
     settings = {case.name: case.settings.model_dump(mode="json") for case in cases}
     write_report(plan, cases, Origin(settings, [], earlier), [], directory)
     return cases
@@ -139,6 +142,18 @@ def keep_half(name: str) -> Callable[[Path], None]:
     return damage
 
 
+def change(name: str, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    """A table's rows."""
+
+    def damage(folder: Path) -> None:
+        if name.endswith("parquet"):
+            edit(pd.read_parquet(folder / name)).to_parquet(folder / name)
+        else:
+            edit(pd.read_csv(folder / name)).to_csv(folder / name, index=False)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
@@ -152,6 +167,30 @@ def keep_half(name: str) -> Callable[[Path], None]:
         (rewrite_json("made of", None), "'made of' is missing"),
         (rewrite_json("settings", {}), "'hopper 0 offline' is missing"),
         (rewrite_json("commits of the work", None), "'commits of the work' is missing"),
+        (rewrite_json("made of", {"drawn": {}, "size": {}}), "'cases' is missing"),
+        (rewrite_json("made of", []), "list indices"),
+        (rewrite_json("commits of the work", [None]), "commits of the work"),
+        (change("scores.parquet", lambda rows: rows.drop(columns="return")), "'return' is missing"),
+        (change("scores.parquet", lambda rows: rows.assign(step="x")), "scores.parquet has no numbers in column step"),
+        (
+            change("scores.parquet", lambda rows: rows.assign(episode=rows["episode"].replace(1, 0))),
+            "scores.parquet does not have all rows of hopper 0 offline",
+        ),
+        (
+            change("scores.parquet", lambda rows: rows.assign(policy="final")),
+            "scores.parquet does not have all rows of hopper 0 offline",
+        ),
+        (
+            change("scores.parquet", lambda rows: rows.assign(condition=rows["condition"].replace("random", "normal"))),
+            "scores.parquet does not have all rows of hopper 0 offline",
+        ),
+        (change("curves.csv", lambda rows: rows.drop(columns="q")), "'q' is missing"),
+        (change("curves.csv", lambda rows: rows.drop(columns="adversarial")), "'adversarial' is missing"),
+        (change("curves.csv", lambda rows: rows[rows["env_steps"] != 100]), "curves.csv does not have all rows of"),
+        (
+            change("curves.csv", lambda rows: rows.assign(env_steps=rows["env_steps"].replace(100, 200))),
+            "curves.csv does not have all rows of hopper 0 tuned",
+        ),
         (keep_half("scores.parquet"), "scores.parquet does not have all rows of hopper 1 offline"),
         (keep_half("curves.csv"), "curves.csv does not have all rows of hopper 1 tuned"),
     ],
@@ -190,7 +229,7 @@ def test_findings_are_joined_in_the_order_of_the_cases(make_plan: MakePlan) -> N
     order = dict.fromkeys(zip(both.scores["arm"], both.scores["seed"], strict=True))
     assert list(order) == [(case.arm, case.seed) for case in cases]
     assert len(both.scores) == len(cases) * 2 * 3 * 100
-    assert list(both.curves["seed"]) == [0, 0, 1, 1, 2, 2]
+    assert list(both.curves["seed"]) == [seed for seed in range(3) for _ in range(5)]
     untrained = [case for case in cases if not case.trained]
     assert joined(untrained, findings(untrained), Findings(pd.DataFrame(), pd.DataFrame())).curves.empty
 
@@ -211,3 +250,11 @@ def test_the_report_says_who_made_the_runs_in_the_first_place(
     report = (tmp_path / "3/report.md").read_text()
     assert "- from earlier results: runs = [hopper 0]; command = afrl reproduce number-1; commit = " in report
     assert "from earlier results" not in (tmp_path / "1/report.md").read_text()
+
+
+def test_evaluations_that_came_late_are_all_there(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan()
+    write(plan, tmp_path / "mine", late=2)
+    earlier = earlier_results(plan, expand(plan), tmp_path / "mine")
+    assert earlier is not None
+    assert list(earlier.findings.curves["env_steps"][:5]) == [0, 102, 202, 302, 402]

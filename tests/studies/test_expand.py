@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from afrl_ray.config import ConfigError
 from afrl_ray.config.study import AttackersBudget, StudyBudget
@@ -281,10 +282,22 @@ def test_reads_are_in_order_and_end_with_the_training(make_plan: MakePlan) -> No
         ({"settings": {"search": {"space": {"seed": [1]}}}}, {}, "a study has no search"),
         ({"arms": {"a": {}, "b": {"match_mean_q": "a"}}}, {}, "match_mean_q needs curriculum.type=linear, not fixed"),
         (
-            {"arms": {"a": {"trained": False}, "b": {"match_mean_q": "a", "settings": {"curriculum.type": "linear"}}}},
+            {
+                "arms": {"a": {}, "a, q=0.1": {"trained": False}},
+                "grid": {"curriculum.q": [0.1, 0.2]},
+            },
             {},
-            "arm b: match_mean_q must name a trained arm",
+            "the grid makes a second 'a, q=0.1'; rename one of the arms",
         ),
+        ({}, {"settings": {"seed": 7}}, "scale tiny, settings: seed would change nothing in study mine; each run has"),
+        (
+            {},
+            {"presets": {"wide": {"evaluation": {"conditions": ["normal"]}}}},
+            r"scale tiny, presets\.wide: evaluation\.conditions would change nothing in study mine",
+        ),
+        ({}, {"robot_settings": {"ant": {"seed": 2}}}, r"scale tiny, robot_settings\.ant: seed would change nothing"),
+        ({}, {"robot_settings": {"horse": {}}}, "'horse' is no robot"),
+        ({}, {"robot_settings": {"Hopper-v4": {}}}, "Hopper-v4 is never looked up; write hopper"),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(
@@ -292,3 +305,21 @@ def test_mistakes_are_found_before_anything_runs(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         expand(make_plan(study, scale))
+
+
+LINEAR = {"settings": {"curriculum.type": "linear"}}
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        {"a": {**LINEAR, "match_mean_q": "b"}, "b": {**LINEAR, "match_mean_q": "c"}, "c": {}},
+        {"c": {}, "b": {**LINEAR, "match_mean_q": "c"}, "a": {**LINEAR, "match_mean_q": "b"}},
+        {"a": {**LINEAR, "match_mean_q": "a"}},
+        {"a": {**LINEAR, "match_mean_q": "b"}, "b": {"trained": False}},
+        {"a": {**LINEAR, "match_mean_q": "b", "trained": False}, "b": {}},
+    ],
+)
+def test_only_a_training_is_matched_and_only_to_one_that_is_not(arms: dict[str, Any], make_plan: MakePlan) -> None:
+    with pytest.raises(ValidationError, match=r"arms\.\w\.match_mean_q is '\w'; a trained arm is matched to another"):
+        make_plan({"arms": arms})

@@ -59,6 +59,22 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         ),
         ("{type: curves}", "{type: scores_against, setting: seed}", r"setting is 'seed', but the grid has nothing"),
         ("{one: {}}", "{one: {match_mean_q: two}}", r"arms\.one\.match_mean_q is 'two'"),
+        (
+            "title: Mine",
+            "title: Mine\ntype: trainings",
+            r"mine\.yaml: type is 'trainings'; write training or attackers",
+        ),
+        ("{one: {}}", '{"one\\ntwo": {}}', "write a name, on one line"),
+        (
+            "{one: {}}",
+            "{one: {settings: {curriculum.q: 1}}}\ngrid: {curriculum.q: [0.1, 0.2]}",
+            r"arms\.one sets curriculum\.q, which the grid gives its values",
+        ),
+        (
+            "{one: {}}",
+            "{one: {}}\ngrid: {curriculum.q: [0.1], curriculum: [{type: adaptive}]}",
+            r"curriculum\.q and curriculum are about the same setting; write one of them",
+        ),
         ("steps: 200", "steps: 200, read_at: [200]", "read_at 200 is not before the end"),
         ("steps: 200", "seeds: 1", r"scales\.smoke\.steps must be given"),
         (

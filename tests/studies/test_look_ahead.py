@@ -63,3 +63,13 @@ def test_nothing_is_begun(make_plan: MakePlan, tmp_path: Path) -> None:
     output.touch()
     with pytest.raises(ValueError, match=f"--output {output}: {output} is a file; write --output FOLDER"):
         reproducing.reproduce([plan])
+
+
+def test_attackers_have_something_to_search_for(make_plan: MakePlan) -> None:
+    budget = {"step_budget": 1000, "searches": 1}
+    study = {"type": "attackers", "title": "A", "optimizers": ["DE", "PSO"], "scales": {"tiny": budget}}
+    plan = replace(make_plan(), study=AttackersSettings.model_validate(study))
+    with pytest.raises(ValueError, match="study mine: faults of type dead_joint are all tried, whatever the optimizer"):
+        look(replace(plan, overrides={"perturbation.fault.type": "dead_joint"}))
+    with pytest.raises(ValueError, match=r"attack\.racing\.enabled would change nothing in study mine; write `DE` and"):
+        look(replace(plan, overrides={"attack.racing.enabled": False}))

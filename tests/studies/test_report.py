@@ -12,7 +12,7 @@ from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.plan import Plan
-from afrl_ray.studies.report import Origin, begin_results, write_report
+from afrl_ray.studies.report import Origin, begin_results, require_results_folder, write_report
 from afrl_ray.studies.sheet import Section
 
 MakePlan = Callable[..., Plan]
@@ -119,3 +119,28 @@ def test_a_report_names_only_what_it_has(make_plan: MakePlan, tmp_path: Path) ->
     assert "- settings changed on the command line: finetune.num_envs = 2; attack.episodes = 3\n" in text
     assert "ant by the scale" not in text
     assert "commits of the work" not in text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "3"])
+def test_a_damaged_study_file_is_seen_before_anything_runs(text: str, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/study\.json is damaged \(.*\); move {tmp_path} away") as failure:
+        require_results_folder(tmp_path)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(ValueError, match="mine is a file; move it away, or write --output"):
+        require_results_folder(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("made_of", [{}, [], "x", {"cases": []}, {"cases": {}}])
+def test_results_that_do_not_say_what_they_are_of_are_kept_aside(
+    made_of: object, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    folder = report(make_plan(), tmp_path / "mine")
+    facts = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**facts, "made of": made_of}))
+    report(make_plan(), folder)
+    assert len(list(tmp_path.glob("mine.replaced-*"))) == 1
