@@ -25,7 +25,7 @@ BankPurpose = Literal["training", "validation", "evaluation"]
 def attack_stage(experiment: Experiment, pretrain: Stage, fault: FaultSettings | None = None) -> Stage:
     """Where the banks of the experiment's own fault lie, or those of another one that only the evaluation asks for."""
     fault = fault or experiment.fault
-    name = "attack" if fault == experiment.fault else f"attack_{fault.type}_{fault.magnitude:g}"
+    name = "attack" if fault == experiment.fault else f"attack_{fault.type}_{fault.magnitude:.15g}"
     return experiment.stage(name, {"attack"}, {"pretrain": pretrain.key}, fault=fault.model_dump())
 
 

@@ -52,7 +52,8 @@ class EvaluatedConditions:
         fault = faults.get(settings)
         if choice == "pgd":
             if self.critic is None:
-                raise ValueError(f"condition {name} needs the critic that pgd descends on")
+                what = f"condition {name} needs the critic that pgd descends on"
+                raise ValueError(f"{what}; write --critic with a pretrained checkpoint")
             pgd = self.experiment.settings.perturbation.pgd
             return plan.under(choice, name=name, fault=StepwisePGD(fault.magnitude, fault.body, pgd, self.critic))
         if choice != "adversarial":
