@@ -28,7 +28,7 @@ def make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
     Raises:
         ValueError: nevergrad knows no such optimizer, or cannot make it.
     """
-    require_known(settings.optimizer)
+    _require_known(settings.optimizer)
     # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
     center = np.full(box.size, (box.low + box.high) / 2)
     parameter = nevergrad.p.Array(init=center).set_mutation(sigma=(box.high - box.low) / 6)
@@ -74,7 +74,7 @@ def require_optimizer(settings: AttackSettings, optimizer: str | None = None, pl
         raise ValueError(str(error).replace(setting, place or setting, 1)) from error
 
 
-def require_known(optimizer: str) -> None:
+def _require_known(optimizer: str) -> None:
     """
     Raises:
         ValueError: nevergrad knows no optimizer of this name.

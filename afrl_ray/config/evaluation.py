@@ -2,13 +2,12 @@
 
 import copy
 import difflib
-import json
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from afrl_ray.config.base import Name, Settings
-from afrl_ray.config.errors import explain
+from afrl_ray.config.errors import explain, shown
 from afrl_ray.config.fault import FaultSettings
 from afrl_ray.config.names import take_truths
 from afrl_ray.config.perturbation import Condition, check_condition
@@ -42,7 +41,7 @@ def _read_condition(value: object) -> object:
         raise ValueError(f"did you mean {close[0]}?" if close else f"write {choices}")
     value = copy.deepcopy(value)
     if truths := take_truths(ConditionSettings, value):
-        raise ValueError("; ".join(f"{name} is {json.dumps(truth)}; write a number" for name, truth in truths))
+        raise ValueError("; ".join(f"{name} is {shown(truth)}; write a number" for name, truth in truths))
     try:
         return ConditionSettings.model_validate(value)
     except ValidationError as error:
