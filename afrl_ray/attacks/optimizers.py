@@ -20,15 +20,17 @@ OPTIMIZERS = ("DE", "CMA", "PSO", "NGOpt", "RandomSearch")
 metamodel.float = lambda value: np.asarray(value).item()
 
 
-def make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
+def make_optimizer(settings: AttackSettings, box: Box, seed: int, place: str | None = None) -> Any:
     """`settings.optimizer`, whose `num_workers` is how many candidates it can propose before it is told of one.
 
-    That is the population, or 1 for an optimizer that goes from point to point.
+    That is the population, or 1 for an optimizer that goes from point to point. `place` says in an error where the
+    optimizer was asked for, if not by `attack.optimizer`.
 
     Raises:
         ValueError: nevergrad knows no such optimizer, or cannot make it.
     """
-    _require_known(settings.optimizer)
+    place = place or f"attack.optimizer={settings.optimizer}"
+    _require_known(settings.optimizer, place)
     # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
     center = np.full(box.size, (box.low + box.high) / 2)
     parameter = nevergrad.p.Array(init=center).set_mutation(sigma=(box.high - box.low) / 6)
@@ -39,13 +41,14 @@ def make_optimizer(settings: AttackSettings, box: Box, seed: int) -> Any:
         family = nevergrad.families.DifferentialEvolution(popsize=settings.population)
         return family(parameter, budget=budget, num_workers=settings.population)
     family = nevergrad.optimizers.registry[settings.optimizer]
-    with failures_of(settings.optimizer):
+    with failures_of(place):
         return family(parameter, budget=budget, num_workers=1 if family.no_parallelization else settings.population)
 
 
 @contextmanager
-def failures_of(optimizer: str) -> Iterator[None]:
-    """
+def failures_of(place: str) -> Iterator[None]:
+    """What nevergrad raises for the optimizer that `place` asks for.
+
     Raises:
         ValueError: nevergrad raised anything. Some of its optimizers need packages that are not here, or whole numbers,
             or a larger budget, and they say so in many ways.
@@ -55,26 +58,19 @@ def failures_of(optimizer: str) -> Iterator[None]:
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         others = ", ".join(OPTIMIZERS[:-1])
-        raise ValueError(
-            f"attack.optimizer={optimizer} fails in nevergrad: {reason}; write {others} or {OPTIMIZERS[-1]}"
-        ) from error
+        raise ValueError(f"{place} fails in nevergrad: {reason}; write {others} or {OPTIMIZERS[-1]}") from error
 
 
-def require_optimizer(settings: AttackSettings, optimizer: str | None = None, place: str | None = None) -> None:
-    """Make the optimizer of the settings, or `optimizer` instead; `place` says in an error where that one stands.
+def require_optimizer(settings: AttackSettings, place: str | None = None) -> None:
+    """Make the optimizer of the settings once, to see that it can be made; `place` as in `make_optimizer`.
 
     Raises:
         ValueError: nevergrad knows no such optimizer, or cannot make it.
     """
-    name = settings.optimizer if optimizer is None else optimizer
-    try:
-        make_optimizer(settings.model_copy(update={"optimizer": name}), Box(-1.0, 1.0, 3), seed=0)
-    except ValueError as error:
-        setting = f"attack.optimizer={name}"
-        raise ValueError(str(error).replace(setting, place or setting, 1)) from error
+    make_optimizer(settings, Box(-1.0, 1.0, 3), seed=0, place=place)
 
 
-def _require_known(optimizer: str) -> None:
+def _require_known(optimizer: str, place: str) -> None:
     """
     Raises:
         ValueError: nevergrad knows no optimizer of this name.
@@ -83,4 +79,4 @@ def _require_known(optimizer: str) -> None:
     if optimizer not in names:
         near = difflib.get_close_matches(optimizer, names, n=3)
         hint = f"near: {', '.join(near)}" if near else "write DE"
-        raise ValueError(f"attack.optimizer={optimizer} is not known to nevergrad; {hint}")
+        raise ValueError(f"{place} is not known to nevergrad; {hint}")

@@ -1,29 +1,12 @@
-"""Scores of many methods as tables: in numbers for programs, and laid out for papers."""
+"""Scores of many methods as tables: in numbers, and in the order of the paper."""
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
 from afrl_ray.evaluation.conditions import CONDITIONS
-from afrl_ray.evaluation.run_statistics import Interval, interquartile_mean, probability_of_improvement
+from afrl_ray.evaluation.run_statistics import interquartile_mean, probability_of_improvement
 from afrl_ray.evaluation.statistics import MEAN, Estimate, estimate, group_means, score_column
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "β": r"$\beta$",
-    "κ": r"$\kappa$",
-    "δ": r"$\delta$",
-    "→": r"$\to$",
-    "–": "--",
-    ">": "$>$",
-    "<": "$<$",
-    "∞": r"$\infty$",
-}
 
 
 def score_cells(scores: pd.DataFrame, by: Sequence[str], averaged: Sequence[str] = CONDITIONS) -> pd.DataFrame:
@@ -113,37 +96,3 @@ def laid_out(cells: pd.DataFrame, rows: Sequence[str], text: Mapping[Hashable, s
         entries.setdefault(key, {})[cell["condition"]] = text[label]
     lines = [[*key, *(found.get(name, "–") for name in columns)] for key, found in entries.items()]
     return pd.DataFrame(lines, columns=[*rows, *columns])
-
-
-def with_error(mean: float, se: float, digits: int = 1) -> str:
-    """`mean ± se`, without the latter where it is not known."""
-    return f"{mean:.{digits}f}" if math.isnan(se) else f"{mean:.{digits}f} ± {se:.{digits}f}"
-
-
-def with_interval(interval: Interval, digits: int = 1) -> str:
-    """`value [low, high]`, without the latter where they are not known."""
-    value, low, high = (f"{number:.{digits}f}" for number in interval)
-    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"
-
-
-def markdown(table: pd.DataFrame, numbers_from: int = 1) -> str:
-    """A Markdown table; columns from the `numbers_from`-th on are set to the right."""
-    marks = ["---" if index < numbers_from else "---:" for index in range(table.shape[1])]
-    head, *body = [
-        [str(cell).replace("|", r"\|") for cell in row] for row in [list(table.columns), *table.to_numpy().tolist()]
-    ]
-    lines = [head, marks, *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def latex(table: pd.DataFrame, caption: str, numbers_from: int = 1) -> str:
-    """A LaTeX table with booktabs' rules, ready for \\input."""
-    head, *body = [
-        " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)) for cell in row) + r" \\"
-        for row in [list(table.columns), *table.to_numpy().tolist()]
-    ]
-    columns = "l" * numbers_from + "r" * (table.shape[1] - numbers_from)
-    title = "".join(_LATEX.get(sign, sign) for sign in caption)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{title}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    lines += [head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"

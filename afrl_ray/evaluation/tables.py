@@ -10,6 +10,7 @@ import pandas as pd
 from afrl_ray.evaluation.conditions import CONDITIONS
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.statistics import MEAN, Estimate, Summary
+from afrl_ray.evaluation.typesetting import markdown, with_error
 
 
 def markdown_table(summary: Summary, digits: int = 1) -> str:
@@ -17,16 +18,15 @@ def markdown_table(summary: Summary, digits: int = 1) -> str:
     found = {name for estimates in summary.values() for name in estimates}
     others = sorted(found - {*CONDITIONS, MEAN})
     columns = [name for name in (*CONDITIONS, *others, MEAN) if name in found]
-    lines = [["policy", *(name.replace("|", r"\|") for name in columns)], ["---", *["---:"] * len(columns)]]
-    for policy, estimates in summary.items():
-        cells = [_cell(estimates[name], digits) if name in estimates else "–" for name in columns]
-        lines.append([policy.replace("|", r"\|"), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    lines = [
+        [policy, *(_cell(estimates[name], digits) if name in estimates else "–" for name in columns)]
+        for policy, estimates in summary.items()
+    ]
+    return markdown(pd.DataFrame(lines, columns=["policy", *columns]))
 
 
 def _cell(estimate: Estimate, digits: int) -> str:
-    mean = f"{estimate['mean']:.{digits}f}"
-    return mean if math.isnan(estimate["se"]) else f"{mean} ± {estimate['se']:.{digits}f}"
+    return with_error(estimate["mean"], estimate["se"], digits)
 
 
 def write_markdown(text: str, path: Path) -> None:

@@ -11,7 +11,7 @@ from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.panels import Band, LinePanel, Panel, draw_panels
 from afrl_ray.evaluation.plots import save_figure
-from afrl_ray.evaluation.study_tables import latex, markdown, with_error
+from afrl_ray.evaluation.typesetting import latex, markdown, with_error
 from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect

@@ -27,15 +27,16 @@ def look_ahead(cases: Mapping[str, Sequence[Case]], plans: Sequence[Plan], store
     """
     for plan in plans:
         if isinstance(plan.study, AttackersSettings):
-            attack = cases[plan.name][0].settings.attack
+            found = cases[plan.name]
             for optimizer in plan.study.optimizers:
                 if optimizer != PLAIN:
-                    require_optimizer(attack, optimizer, f"study {plan.name}, optimizers: {optimizer}")
-            for case in cases[plan.name]:
+                    attack = found[0].settings.attack.model_copy(update={"optimizer": optimizer})
+                    require_optimizer(attack, f"study {plan.name}, optimizers: {optimizer}")
+            for case in {case.robot: case for case in found}.values():  # its seeds have the same faults
                 _require_search(plan.name, case, store)
     seen: set[str] = set()
-    for name, found in cases.items():
-        for case in found:
+    for name, of_study in cases.items():
+        for case in of_study:
             with _behind(name, case):
                 _look_at(case, store, seen)
 

@@ -12,15 +12,8 @@ from afrl_ray.curriculum.schedules import mean_q
 from afrl_ray.evaluation.convergence import final_score, steps_to_converge
 from afrl_ray.evaluation.run_statistics import Interval
 from afrl_ray.evaluation.statistics import group_means, score_column
-from afrl_ray.evaluation.study_tables import (
-    improvement_cells,
-    laid_out,
-    latex,
-    markdown,
-    score_cells,
-    with_error,
-    with_interval,
-)
+from afrl_ray.evaluation.study_tables import improvement_cells, laid_out, score_cells
+from afrl_ray.evaluation.typesetting import latex, markdown, with_error, with_interval
 from afrl_ray.studies.sheet import Section, Sheet
 
 MATCHED_WITHIN = 0.01

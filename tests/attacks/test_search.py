@@ -269,4 +269,4 @@ def test_an_optimizer_that_fails_in_nevergrad_is_refused_in_one_line() -> None:
         require_optimizer(settings)
     assert "\n" not in str(failure.value)
     with pytest.raises(ValueError, match=f"^here: {optimizer} fails in nevergrad"):
-        require_optimizer(AttackSettings(), optimizer, f"here: {optimizer}")
+        require_optimizer(settings, f"here: {optimizer}")

@@ -3,16 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from afrl_ray.evaluation.run_statistics import Interval
-from afrl_ray.evaluation.study_tables import (
-    improvement_cells,
-    laid_out,
-    latex,
-    markdown,
-    score_cells,
-    with_error,
-    with_interval,
-)
+from afrl_ray.evaluation.study_tables import improvement_cells, laid_out, score_cells
+from afrl_ray.evaluation.typesetting import with_error
 
 
 def scores(**arms: dict[str, list[list[float]]]) -> pd.DataFrame:
@@ -94,29 +86,6 @@ def test_layout_has_the_paper_s_order_and_gaps() -> None:
     assert table["arm"].tolist() == ["offline", "tuned"]
     assert table["adversarial"].tolist() == ["10.0 ± 4.1", "37.5 ± 19.2"]
     assert table["pgd"].tolist() == ["–", "1.0"]
-
-
-def test_unknown_errors_and_intervals_are_left_out() -> None:
-    assert with_error(1.25, math.nan) == "1.2"
-    assert with_error(1.0, 0.5, digits=2) == "1.00 ± 0.50"
-    assert with_interval(Interval(0.5, 0.25, 0.75), digits=2) == "0.50 [0.25, 0.75]"
-    assert with_interval(Interval(0.5, math.nan, math.nan)) == "0.5"
-
-
-TABLE = pd.DataFrame([["a|b", "1.0 ± 0.5"], ["50 % β_2", "–"]], columns=["arm", "with | without"])
-
-
-def test_markdown() -> None:
-    assert markdown(TABLE) == "| arm | with \\| without |\n| --- | ---: |\n| a\\|b | 1.0 ± 0.5 |\n| 50 % β_2 | – |\n"
-
-
-def test_latex_escapes_what_it_would_read() -> None:
-    text = latex(TABLE, "Scores of A & B")
-    assert r"\caption{Scores of A \& B}" in text
-    assert r"\begin{tabular}{lr}" in text
-    assert r"a|b & 1.0 $\pm$ 0.5 \\" in text
-    assert r"50 \% $\beta$\_2 & -- \\" in text
-    assert text.count(r"\\") == 3
 
 
 def test_a_score_that_is_not_a_number_spoils_the_means_that_it_is_part_of() -> None:
