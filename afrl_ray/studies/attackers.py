@@ -1,5 +1,6 @@
 """A study of attackers: which optimizer finds the worst faults of pretrained policies for how many steps."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,15 +45,19 @@ def compare(case: Case, study: AttackersSettings, budget: AttackersBudget, store
 def write_comparison(
     rows: pd.DataFrame, study: AttackersSettings, budget: AttackersBudget, directory: Path
 ) -> list[Section]:
-    """Figure and tables of the lowest return that each optimizer had found, and all rows (comparison.csv)."""
+    """Figure and tables of the lowest return that each optimizer had found, and all rows (comparison.csv).
+
+    A line begins where all searches of its optimizer have finished a generation.
+    """
     steps = np.linspace(0, budget.step_budget, _POINTS + 1)[1:].tolist()
     panels: list[Panel] = []
     tables = []
     for robot, part in rows.groupby("robot", sort=False):
         lowest = lowest_returns(part, steps)
+        shared = lowest[lowest["n"] == len(part.groupby(["run", "seed"]))]  # a mean over other searches would jump
         bands = {
             str(name): Band(*(own[column].to_numpy(dtype=np.float64) for column in ("environment_steps", "mean", "se")))
-            for name, own in lowest.groupby("optimizer", sort=False)
+            for name, own in shared.groupby("optimizer", sort=False)
         }
         panels.append(LinePanel(str(robot), "Environment steps", "Lowest return found", bands, steps=True))
         found = lowest[lowest["environment_steps"] == steps[-1]]
@@ -61,7 +66,7 @@ def write_comparison(
     for suffix in ("png", "svg"):
         save_figure(figure, directory / f"attackers.{suffix}")
     with replacing(directory / "comparison.csv") as temporary:
-        rows.drop(columns="delta").to_csv(temporary, index=False)
+        rows.assign(delta=[json.dumps(list(delta)) for delta in rows["delta"]]).to_csv(temporary, index=False)
     cells = pd.concat(tables, ignore_index=True)
     with replacing(directory / "table.csv") as temporary:
         cells.to_csv(temporary, index=False)

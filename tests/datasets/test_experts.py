@@ -12,7 +12,13 @@ from afrl_ray.pipeline.artifacts import read_json
 from afrl_ray.rollouts import run_episodes
 
 WANTED = {"hopper": 95.0, "halfcheetah": 75.0, "walker2d": 90.0, "ant": 90.0}
-every_robot = pytest.mark.parametrize("robot", ROBOTS, ids=lambda one: one.name)
+FOLDER = expert_path("hopper").parent
+BUNDLED = [robot for robot in ROBOTS if (FOLDER / f"{robot.name}.safetensors").exists()]
+every_robot = pytest.mark.parametrize("robot", BUNDLED, ids=lambda one: one.name)
+
+
+def test_these_robots_have_one() -> None:
+    assert set(WANTED) <= {robot.name for robot in BUNDLED}
 
 
 @every_robot
@@ -23,7 +29,7 @@ def test_its_record_says_how_it_was_made_and_what_it_is_worth(robot: Robot) -> N
     assert path.stat().st_size < 1_000_000
     assert record["command"].startswith(f"afrl train-expert {robot.name}")
     assert record["score"]["episodes"] == 100
-    assert record["score"]["mean"] >= WANTED[robot.name]
+    assert record["score"]["mean"] >= WANTED.get(robot.name, 90.0)
     assert {name: origin[name] for name in ("robot", "seed", "commit", "score")} == {
         name: record[name] for name in ("robot", "seed", "commit", "score")
     }

@@ -23,6 +23,13 @@ def test_the_interval_is_that_of_all_resamples() -> None:
     assert interquartile_mean([[0.0, 1.0]]) == (0.5, 0.0, 1.0)
 
 
+def test_the_interval_leaves_out_two_and_a_half_percent_at_either_end() -> None:
+    # of 27 resamples one has the mean 0 and one 10: a chance of 3.7 % each, more than 2.5 and less than 5
+    assert interquartile_mean([[0.0, 1.0, 10.0]])[1:] == (0.0, 10.0)
+    # two of five runs win: resamples win all five with a chance of 0.4^5 = 1.0 %, more than 0.5 and less than 2.5
+    assert probability_of_improvement([[1.0, 2.0, 3.0, 8.0, 9.0]], [[5.0, 5.0]]) == (0.4, 0.0, 0.8)
+
+
 def test_runs_are_resampled_within_their_task() -> None:
     # both tasks are constant: no resample can mix them, and the interval has no width
     assert interquartile_mean([[0.0, 0.0], [10.0, 10.0]]) == (5.0, 5.0, 5.0)

@@ -1,6 +1,7 @@
 """Tables and figures from findings made by hand: every number that is drawn or written is checked."""
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -277,8 +278,8 @@ def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: py
         {"type": "attackers", "title": "Attackers", "optimizers": ["DE", "CMA"], "scales": {"tiny": BUDGET}}
     )
     rows = [
-        {"optimizer": optimizer, "seed": seed, "generation": k, "environment_steps": 400 * k, "fitness": 0.0}
-        | {"candidates": 40 + 10 * seed}
+        {"optimizer": optimizer, "seed": seed, "generation": k, "environment_steps": 400 * k + 100 * seed}
+        | {"fitness": 0.0, "candidates": 40 + 10 * seed}
         | {"return": first - 10 * k + seed, "delta": [0.1], "robot": "hopper", "run": 0}
         for optimizer, first in (("DE", 100), ("CMA", 200))
         for seed in (0, 2)
@@ -288,9 +289,10 @@ def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: py
     # at 1000 steps both generations are known: 80 and 82 for DE, so 81 ± 1
     # and what the third generation costs beyond the budget is spent; 40 and 60 candidates
     assert "| robot | optimizer | return | searches | steps spent | candidates |" in sections[0].text
-    assert "| hopper | DE | 81.0 ± 1.0 | 2 | 1,200 | 50 |" in sections[0].text
+    assert "| hopper | DE | 81.0 ± 1.0 | 2 | 1,300 | 50 |" in sections[0].text
     steps, returns = lines(drawn["attackers.png"], 0)["CMA"]
-    assert (steps[0], steps[-1]) == (400, 1000)
+    assert (steps[0], steps[-1]) == (600, 1000)  # both searches have finished a generation by then
     assert (returns[0], returns[-1]) == (191, 181)
     assert (tmp_path / "table.tex").exists()
-    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 12
+    written = pd.read_csv(tmp_path / "comparison.csv")
+    assert [json.loads(delta) for delta in written["delta"]] == [[0.1]] * 12
