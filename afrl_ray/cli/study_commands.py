@@ -183,7 +183,8 @@ def _list(arguments: argparse.Namespace) -> None:
         )
     print(
         f"Hours are for {cores} idle cores. The speeds of one process were measured just now, in seconds of processor "
-        "time; episodes are taken to last to their time limit, so that most studies take less.",
+        "time; episodes are taken to last to their time limit, so that most studies take less. Starting processes is not "
+        "counted, which is what the smoke scale spends its minutes on.",
         file=sys.stderr,
     )
 
@@ -195,7 +196,7 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
         robots = ",".join(row["robots"])
         numbers = [f"{row[name]:,}" for name in ("training_steps", "offline_updates", "other_steps")]
         counts = [str(row["seeds"]), str(row["runs"])]
-        lines.append([row["scale"], row["study"], robots, *counts, *numbers, f"{row['hours']:,.1f}", row["title"]])
+        lines.append([row["scale"], row["study"], robots, *counts, *numbers, _hours(row["hours"]), row["title"]])
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     numeric = range(3, 9)
     for line in lines:
@@ -204,6 +205,11 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
             for index, cell in enumerate(line)
         ]
         print("  ".join(cells).rstrip())
+
+
+def _hours(hours: float) -> str:
+    """Of less than one of them, how many hundredths."""
+    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2f}"
 
 
 def _move_overrides(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """A few seconds of what studies spend their time on, to estimate how long they take on this machine."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,10 +17,11 @@ from afrl_ray.envs import make_vector_env
 from afrl_ray.networks import Critic, CriticGradients, ObservationNormalizer, Policy, limit_threads
 from afrl_ray.perturbations import projected_gradient_deltas
 from afrl_ray.pipeline.cluster import quiet_ray
+from afrl_ray.pipeline.progress import progress
 from afrl_ray.rollouts import run_episodes
 from afrl_ray.studies.cost import Speed, Work
 
-_SECONDS = 1.5
+_SECONDS = 0.5
 """Of processor time for each measurement, after a first call that is not counted."""
 
 
@@ -32,12 +34,21 @@ def measure_speeds(works: Iterable[Work]) -> dict[str, Speed]:
         wanted.setdefault(work.robot, {})
         if work.algorithm is not None:
             wanted[work.robot][work.algorithm] = None
-    return {
-        robot: Speed(
-            _env_steps(robot), {algorithm: _updates(robot, algorithm) for algorithm in algorithms}, _pgd_steps(robot)
-        )
-        for robot, algorithms in wanted.items()
-    }
+    total, done = sum(2 + len(algorithms) for algorithms in wanted.values()), itertools.count(1)
+    with progress("speeds", total, "speeds") as report:
+
+        def noted(rate: float, note: str) -> float:
+            report.update(next(done), note)
+            return rate
+
+        return {
+            robot: Speed(
+                noted(_env_steps(robot), robot),
+                {algorithm: noted(_updates(robot, algorithm), robot) for algorithm in algorithms},
+                noted(_pgd_steps(robot), robot),
+            )
+            for robot, algorithms in wanted.items()
+        }
 
 
 def _env_steps(robot: str) -> float:
