@@ -183,8 +183,8 @@ def _list(arguments: argparse.Namespace) -> None:
         )
     print(
         f"Hours are for {cores} idle cores. The speeds of one process were measured just now, in seconds of processor "
-        "time; episodes are taken to last to their time limit, so that most studies take less. Starting processes is not "
-        "counted, which is what the smoke scale spends its minutes on.",
+        "time; episodes are taken to last to their time limit, so that most studies take less. Starting processes, on "
+        "which the smoke scale spends its minutes, is not counted.",
         file=sys.stderr,
     )
 

@@ -10,8 +10,7 @@ import pandas as pd
 from afrl_ray.attacks.compare import compare_attackers, lowest_returns
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.evaluation.files import replacing
-from afrl_ray.evaluation.panels import Band, LinePanel, Panel, draw_panels
-from afrl_ray.evaluation.plots import save_figure
+from afrl_ray.evaluation.panels import Band, LinePanel, Panel
 from afrl_ray.evaluation.typesetting import latex, markdown, with_error
 from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.artifacts import Stage
@@ -21,7 +20,7 @@ from afrl_ray.rollouts import DistributedRollouts
 from afrl_ray.seeding import derive_seed
 from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.plan import Case
-from afrl_ray.studies.sheet import Section
+from afrl_ray.studies.sheet import Paper, Section
 
 _POINTS = 25
 """Of each curve."""
@@ -62,23 +61,19 @@ def write_comparison(
         panels.append(LinePanel(str(robot), "Environment steps", "Lowest return found", bands, steps=True))
         found = lowest[lowest["environment_steps"] == steps[-1]]
         tables.append(found.join(_spent(part), on="optimizer").assign(robot=robot))
-    figure = draw_panels([panels], _TITLE)
-    for suffix in ("png", "svg"):
-        save_figure(figure, directory / f"attackers.{suffix}")
-    with replacing(directory / "comparison.csv") as temporary:
-        rows.assign(delta=[json.dumps(list(delta)) for delta in rows["delta"]]).to_csv(temporary, index=False)
+    paper = Paper(directory)
+    figure = paper.draw("attackers", _TITLE, [panels])
+    paper.write_table("comparison", rows.assign(delta=[json.dumps(list(delta)) for delta in rows["delta"]]))
     cells = pd.concat(tables, ignore_index=True)
-    with replacing(directory / "table.csv") as temporary:
-        cells.to_csv(temporary, index=False)
+    paper.write_table("table", cells)
     table = _table(cells)
     title = (
         f"Lowest return found within {budget.step_budget:,} environment steps, mean ± standard error over searches; "
         "all steps until the search's end, its last generation and choice included, and all candidates it tried"
     )
-    for name, text in (("table.md", markdown(table, 2)), ("table.tex", latex(table, f"{study.title}. {title}.", 2))):
-        with replacing(directory / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return [Section(title, markdown(table, 2)), Section(_TITLE, f"![{_TITLE}](attackers.png)\n")]
+    paper.write_text("table.md", markdown(table, 2))
+    paper.write_text("table.tex", latex(table, f"{study.title}. {title}.", 2))
+    return [Section(title, markdown(table, 2)), figure]
 
 
 def _spent(rows: pd.DataFrame) -> pd.DataFrame:

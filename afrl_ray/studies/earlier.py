@@ -13,34 +13,18 @@ import pandas as pd
 
 from afrl_ray.config.study import StudySettings
 from afrl_ray.evaluation.conditions import CONDITIONS
-from afrl_ray.pipeline.artifacts import content_key, read_json
+from afrl_ray.pipeline.artifacts import read_json
 from afrl_ray.pipeline.trial import total_evaluations
 from afrl_ray.studies.collect import POLICY_KINDS, Findings, labels_of
-from afrl_ray.studies.overrides import content
 from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.record import COMMITS, EARLIER, MADE_OF, STUDY, made_of
 from afrl_ray.studies.results import CURVES, SCORES_FILE
 
-STUDY = "study.json"
-MADE_OF = "made of"
-COMMITS = "commits of the work"
-EARLIER = "earlier results"
 _ORIGIN = ("command", "commit", "settings changed on the command line", "versions")
 _TEXTS = ("arm", "robot", "match")
 """Columns of curves that are no numbers."""
 _NUMBERS_OF_SCORES = ("seed", "step", "episode", "return", "normalised_score", "data")
 _NUMBERS_OF_CURVES = ("env_steps", "q", "q_max", *CONDITIONS)
-
-
-def made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
-    """Whatever the results depend on: what is drawn, how much is done, and the content of every case."""
-    drawn = plan.study.model_dump(mode="json", include={"results", "conditions", "optimizers"})
-    size = plan.budget.model_dump(mode="json", exclude={"seeds", "robots", "grid"})
-    return {"drawn": drawn, "size": size, "cases": {case.name: _content(case) for case in cases}}
-
-
-def _content(case: Case) -> str:
-    own = content(case.settings, case.trained)
-    return content_key(own if case.match is None else {"matched to": _content(case.match), "case": own})
 
 
 @dataclass(frozen=True)

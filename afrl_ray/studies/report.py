@@ -20,8 +20,9 @@ from afrl_ray.pipeline.artifacts import (
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.studies.arms import arms_section, listed
-from afrl_ray.studies.earlier import COMMITS, EARLIER, MADE_OF, STUDY, Earlier, made_of
+from afrl_ray.studies.earlier import Earlier
 from afrl_ray.studies.plan import Case, Plan
+from afrl_ray.studies.record import COMMITS, EARLIER, MADE_OF, STUDY, made_of
 from afrl_ray.studies.sheet import Section
 
 REPORT = "report.md"

@@ -31,7 +31,7 @@ def write_results(
     study: kinds.StudySettings, budget: kinds.StudyBudget, findings: Findings, directory: Path
 ) -> list[Section]:
     """Every result of the study, in its order; also all episodes (scores.parquet) and all curves (curves.csv)."""
-    sheet = Sheet(study, budget, findings, directory)
+    sheet = Sheet(directory, study, budget, findings)
     with replacing(directory / SCORES_FILE) as temporary:
         findings.scores.to_parquet(temporary, index=False)
     if len(findings.curves):

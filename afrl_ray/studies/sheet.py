@@ -24,13 +24,34 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Where a result is drawn: the study and its size, what was found, and the folder of its files."""
+class Paper:
+    """The folder of a study's tables and figures."""
+
+    directory: Path
+
+    def write_table(self, name: str, cells: pd.DataFrame) -> None:
+        with replacing(self.directory / f"{name}.csv") as temporary:
+            cells.to_csv(temporary, index=False)
+
+    def write_text(self, name: str, text: str) -> None:
+        with replacing(self.directory / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def draw(self, name: str, title: str, rows: list[list[Panel]]) -> Section:
+        """The figure as PNG and SVG."""
+        figure = draw_panels(rows, title)
+        for suffix in ("png", "svg"):
+            save_figure(figure, self.directory / f"{name}.{suffix}")
+        return Section(title, f"![{title}]({name}.png)\n")
+
+
+@dataclass(frozen=True)
+class Sheet(Paper):
+    """Where a result of fine-tunings is drawn: the study and its size, and what was found."""
 
     study: StudySettings
     budget: StudyBudget
     findings: Findings
-    directory: Path
 
     @property
     def final(self) -> pd.DataFrame:
@@ -48,18 +69,3 @@ class Sheet:
         several = rows["robot"].nunique() > 1
         for robot, part in rows.groupby("robot", sort=False):
             yield f"{robot}, " if several else "", part
-
-    def write_table(self, name: str, cells: pd.DataFrame) -> None:
-        with replacing(self.directory / f"{name}.csv") as temporary:
-            cells.to_csv(temporary, index=False)
-
-    def write_text(self, name: str, text: str) -> None:
-        with replacing(self.directory / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    def draw(self, name: str, title: str, rows: list[list[Panel]]) -> Section:
-        """The figure as PNG and SVG."""
-        figure = draw_panels(rows, title)
-        for suffix in ("png", "svg"):
-            save_figure(figure, self.directory / f"{name}.{suffix}")
-        return Section(title, f"![{title}]({name}.png)\n")

@@ -271,9 +271,7 @@ def test_a_condition_that_few_arms_were_validated_under_has_their_lines_alone(
     assert lines(figures["learning_curves.png"], 1) == {"stepwise": ([0, 200, 400], [5, 5, 5])}
 
 
-def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(attackers, "save_figure", lambda figure, path: drawn.__setitem__(path.name, figure))
+def test_attackers_are_drawn_against_their_steps(tmp_path: Path, figures: dict[str, Figure]) -> None:
     study = AttackersSettings.model_validate(
         {"type": "attackers", "title": "Attackers", "optimizers": ["DE", "CMA"], "scales": {"tiny": BUDGET}}
     )
@@ -290,7 +288,7 @@ def test_attackers_are_drawn_against_their_steps(tmp_path: Path, monkeypatch: py
     # and what the third generation costs beyond the budget is spent; 40 and 60 candidates
     assert "| robot | optimizer | return | searches | steps spent | candidates |" in sections[0].text
     assert "| hopper | DE | 81.0 ± 1.0 | 2 | 1,300 | 50 |" in sections[0].text
-    steps, returns = lines(drawn["attackers.png"], 0)["CMA"]
+    steps, returns = lines(figures["attackers.png"], 0)["CMA"]
     assert (steps[0], steps[-1]) == (600, 1000)  # both searches have finished a generation by then
     assert (returns[0], returns[-1]) == (191, 181)
     assert (tmp_path / "table.tex").exists()
