@@ -134,6 +134,8 @@ def report(
     for label, value in (extra_ratios or {}).items():
         print(f"  {label} = {value:.2f}")
     if arguments.json:
+        from afrl_ray.pipeline.artifacts import git_commit
+
         line = {
             "name": name,
             "ours": figures["ours"],
@@ -145,5 +147,6 @@ def report(
             "threads": dict(threads),
             "unit": unit,
             "machine": machine(),
+            "commit": git_commit(),
         }
         print(json.dumps(line))

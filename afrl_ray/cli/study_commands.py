@@ -112,6 +112,8 @@ def _plan(arguments: argparse.Namespace, study: str, scale: str) -> "Plan":
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}; write 1 or more")
+    if arguments.output == "":
+        raise ValueError(f"--output is empty; write a folder or URI, or leave it out for {_OUTPUT}")
     settings = with_settings(ExperimentSettings(), {"output": str(arguments.output or _OUTPUT)})
     return Plan(
         study,

@@ -41,7 +41,7 @@ class FaultSettings(Settings):
     """A kind of fault and the set that its parameters θ are drawn from or searched in."""
 
     type: str = Field("multiplicative", json_schema_extra=lambda schema: schema.update(enum=list(FAULTS)))
-    """multiplicative, dead_joint, bias, saturation, delay, action_noise or observation_noise."""
+    """What is wrong with the actuators or sensors, a kind of `FAULTS`."""
     magnitude: PositiveFloat | None = None
     """How strong the fault can be: the largest |δ|; the number of dead joints; the largest bias in half action ranges;
     the largest share of a joint's range that is lost; the most steps an action is late; the largest standard deviation

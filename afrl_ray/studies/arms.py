@@ -37,7 +37,8 @@ def arms_section(plan: Plan, cases: Sequence[Case]) -> list[Section]:
             for robot, known in of_robot.items():
                 rest = _beyond(shared(arm=case.arm, robot=robot), of_arm | known)
                 lines += [f"- {case.arm}, {robot}: {listed(rest)}"] if rest else []
-        sections.append(Section("What the arms differ in", "\n".join([*lines, *_notes(plan, plan.study)])))
+        notes = [*_own_faults(cases), *_notes(plan, plan.study)]
+        sections.append(Section("What the arms differ in", "\n".join([*lines, *notes])))
     every = {"all": common} | {robot: _beyond(own, common) for robot, own in of_robot.items()}
     text = "\n".join(f"- {who}: {listed(settings)}" for who, settings in every.items() if settings)
     return [*sections, Section("What all runs have, beside the defaults", text)] if text else sections
@@ -87,6 +88,16 @@ def _changes(case: Case, settings: Mapping[str, Any]) -> str:
 def _notes(plan: Plan, study: StudySettings) -> list[str]:
     used = dict.fromkeys(preset for one in (study, *study.arms.values()) for preset in one.presets)
     return [f"\n{plan.scale.notes[preset]}" for preset in used if preset in plan.scale.notes]
+
+
+def _own_faults(cases: Sequence[Case]) -> list[str]:
+    """What a reader has to know where one column of a table is not the same for all rows."""
+    faults: dict[str, set[str]] = {}
+    for case in cases:
+        fault = case.settings.perturbation.model_dump_json(include={"fault", "epsilon"})
+        faults.setdefault(case.robot, set()).add(fault)
+    own = "\nThe arms have different faults: each is tested under its own, random as well as adversarial."
+    return [own] if any(len(found) > 1 for found in faults.values()) else []
 
 
 def listed(settings: Mapping[str, Any]) -> str:

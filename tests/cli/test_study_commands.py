@@ -56,6 +56,12 @@ def test_below_a_uri(plans: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path
     assert plans[1].location == "s3://bucket/runs/studies"
 
 
+def test_an_empty_folder_is_refused(plans: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "fig5", "--scale", "smoke", "--output", ""]) == 2
+    assert "--output is empty; write a folder or URI, or leave it out for runs/studies" in capsys.readouterr().err
+    assert plans == []
+
+
 def test_all_studies(plans: list[Any]) -> None:
     assert main(["reproduce", "all", "--scale", "smoke"]) == 0
     assert [plan.name for plan in plans][:4] == ["table1", "table2", "table3", "table4"]

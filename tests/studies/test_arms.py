@@ -70,6 +70,16 @@ def test_robots_that_have_settings_of_their_own_are_told_apart(make_plan: MakePl
     assert arms_section(plan, expand(plan))[1].text.splitlines()[-1] == "- ant: finetune.offline_ratio = 0.25"
 
 
+def test_it_is_said_where_arms_are_tested_under_different_faults(make_plan: MakePlan) -> None:
+    arms = {"plain": {}, "biased": {"settings": {"perturbation.fault.type": "bias"}}}
+    plan = make_plan({"arms": arms}, robots=("hopper", "ant"))
+    differ = arms_section(plan, expand(plan))[0].text
+    assert "biased: perturbation.fault.type = bias" in differ
+    assert "The arms have different faults: each is tested under its own" in differ
+    same = make_plan({"arms": {"plain": {}, "wide": {"presets": ["wide"]}}}, robots=("hopper", "ant"))
+    assert "different faults" not in arms_section(same, expand(same))[0].text
+
+
 def test_nothing_is_listed_that_an_algorithm_does_not_have(tmp_path: Path) -> None:
     """The small scale sets TD3's exploration noise; table 3 trains SAC."""
     plan = Plan("table3", load_study("table3"), "small", load_scale("small"), tmp_path)
