@@ -236,7 +236,7 @@ def test_robots_without_an_expert_are_refused_in_one_line(
 
 @pytest.mark.cluster
 def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path: Path) -> None:
-    study, folder = study_file(tmp_path, 800), tmp_path / "killed" / "studies"
+    study, folder = study_file(tmp_path, 1200), tmp_path / "killed" / "studies"
     copy_foundations(output, folder)
     arguments = ["reproduce", study, "--scale", "smoke", "--output", str(folder), "tracking.enabled=true"]
     process = subprocess.Popen(
@@ -254,7 +254,7 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path:
     before = next(iter(curves(folder / "stages").values()))["curve"]
     assert main(arguments) == 0
     (run,) = curves(folder / "stages").values()
-    assert [row["env_steps"] for row in run["curve"]] == list(range(0, 801, 100))
+    assert [row["env_steps"] for row in run["curve"]] == list(range(0, 1201, 100))
     assert run["curve"][: len(before)] == before
     with sqlite3.connect(folder.parent / "mlflow.db") as database:
         runs = dict(database.execute("select name, status from runs").fetchall())
@@ -266,7 +266,7 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path:
     assert runs["studies"] == runs["hopper 0 adaptive"] == "FINISHED"
     assert len(runs) == 2
     assert repeated == []
-    assert [step for (step,) in steps] == list(range(0, 801, 100))
+    assert [step for (step,) in steps] == list(range(0, 1201, 100))
 
 
 def test_interrupted_pretrainings_are_over_in_mlflow(tmp_path: Path) -> None:
