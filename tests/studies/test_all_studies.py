@@ -269,6 +269,8 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path:
     assert [step for (step,) in steps] == list(range(0, 1201, 100))
 
 
+@pytest.mark.cluster
+@pytest.mark.long  # `make test` kills a fine-tuning
 def test_interrupted_pretrainings_are_over_in_mlflow(tmp_path: Path) -> None:
     folder = tmp_path / "stopped" / "studies"
     study = tmp_path / "pair.yaml"
