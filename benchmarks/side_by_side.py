@@ -100,12 +100,16 @@ def print_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> No
 
 def write_record(result: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """A script's result with the commit, written to `--output` if that is given."""
-    from afrl_ray.pipeline.artifacts import git_commit
-
-    result = {**result, "commit": git_commit()}
+    result = _with_commit(result)
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     return result
+
+
+def _with_commit(result: Mapping[str, Any]) -> dict[str, Any]:
+    from afrl_ray.pipeline.artifacts import git_commit
+
+    return {**result, "commit": git_commit()}
 
 
 def report(
@@ -134,8 +138,6 @@ def report(
     for label, value in (extra_ratios or {}).items():
         print(f"  {label} = {value:.2f}")
     if arguments.json:
-        from afrl_ray.pipeline.artifacts import git_commit
-
         line = {
             "name": name,
             "ours": figures["ours"],
@@ -147,6 +149,5 @@ def report(
             "threads": dict(threads),
             "unit": unit,
             "machine": machine(),
-            "commit": git_commit(),
         }
-        print(json.dumps(line))
+        print(json.dumps(_with_commit(line)))

@@ -29,7 +29,7 @@ def make_optimizer(settings: AttackSettings, box: Box, seed: int, place: str | N
     Raises:
         ValueError: nevergrad knows no such optimizer, or cannot make it.
     """
-    place = place or f"attack.optimizer={settings.optimizer}"
+    place = place or setting_of(settings)
     _require_known(settings.optimizer, place)
     # the worst faults lie on the boundary: proposals beyond it are clipped to it, and the first ones fill the box
     center = np.full(box.size, (box.low + box.high) / 2)
@@ -43,6 +43,11 @@ def make_optimizer(settings: AttackSettings, box: Box, seed: int, place: str | N
     family = nevergrad.optimizers.registry[settings.optimizer]
     with failures_of(place):
         return family(parameter, budget=budget, num_workers=1 if family.no_parallelization else settings.population)
+
+
+def setting_of(settings: AttackSettings) -> str:
+    """What asks for the optimizer, in an error."""
+    return f"attack.optimizer={settings.optimizer}"
 
 
 @contextmanager

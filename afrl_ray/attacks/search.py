@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afrl_ray.attacks.fitness import AttackResult, Play, SearchLog
-from afrl_ray.attacks.optimizers import failures_of, make_optimizer
+from afrl_ray.attacks.optimizers import failures_of, make_optimizer, setting_of
 from afrl_ray.attacks.racing import raced_evolution
 from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.networks import Policy
@@ -121,13 +121,13 @@ def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> P
     best, best_delta, together = math.inf, np.zeros(0, np.float32), optimizer.num_workers
     while not log.exhausted:
         for _ in range(settings.population // together):
-            with failures_of(f"attack.optimizer={settings.optimizer}"):
+            with failures_of(setting_of(settings)):
                 candidates = [optimizer.ask() for _ in range(together)]
             log.candidates += len(candidates)
             deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (together, P)
             returns = yield from log.play_returns(deltas, seeds)
             fitness = returns.mean(axis=1)  # (together,)
-            with failures_of(f"attack.optimizer={settings.optimizer}"):
+            with failures_of(setting_of(settings)):
                 for candidate, value in zip(candidates, fitness, strict=True):
                     optimizer.tell(candidate, float(value))
             if fitness.min() < best:

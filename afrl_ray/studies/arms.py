@@ -8,8 +8,9 @@ from typing import Any
 from afrl_ray.config import FaultSettings
 from afrl_ray.config.names import differences, single_values
 from afrl_ray.config.study import StudySettings
+from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.studies.overrides import content
-from afrl_ray.studies.plan import Case, Plan, resolved
+from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
 _TOLD_ELSEWHERE = ("seed", "environment.id", "finetune.steps", "evaluation.conditions")
@@ -95,8 +96,7 @@ def _own_faults(cases: Sequence[Case]) -> list[str]:
     """What a reader has to know where one column of a table is not the same for all rows."""
     faults: dict[str, set[FaultSettings]] = {}
     for case in cases:
-        fault = resolved(case.settings, case.settings.perturbation.fault)
-        faults.setdefault(case.robot, set()).add(fault)
+        faults.setdefault(case.robot, set()).add(Experiment(case.settings).fault)
     own = "\nThe arms have different faults, and each is tested under its own."
     return [own] if any(len(found) > 1 for found in faults.values()) else []
 

@@ -63,7 +63,7 @@ def write_comparison(
         tables.append(found.join(_spent(part), on="optimizer").assign(robot=robot))
     paper = Paper(directory)
     figure = paper.draw("attackers", _TITLE, [panels])
-    paper.write_table("comparison", rows.assign(delta=[json.dumps(list(delta)) for delta in rows["delta"]]))
+    paper.write_table("comparison", rows.assign(delta=rows["delta"].map(list).map(json.dumps)))
     cells = pd.concat(tables, ignore_index=True)
     paper.write_table("table", cells)
     table = _table(cells)

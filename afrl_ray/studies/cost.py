@@ -10,10 +10,11 @@ from afrl_ray.config.algorithm import OffPolicySettings
 from afrl_ray.config.names import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.perturbations import FiniteSet, make_fault
+from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.preflight import body_of
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
 from afrl_ray.studies.expand import expand
-from afrl_ray.studies.plan import Case, Plan, resolved
+from afrl_ray.studies.plan import Case, Plan
 
 RACED_SHARE = 0.25
 """Share of the episodes of a plain search that a raced one plays, roughly: what is saved depends on the policy."""
@@ -143,7 +144,7 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
     """Banks, fine-tuning and tests; a test of the same policy under the same conditions is done once."""
     settings, limit = case.settings, case.settings.environment.max_episode_steps
     dump = settings.model_dump_json
-    banks, own = settings.attack, resolved(settings, settings.perturbation.fault)
+    banks, own = settings.attack, Experiment(settings).fault
     foundation = pretrained + dump(include={"attack"})
     searches = banks.training_bank + banks.validation_bank + banks.evaluation_bank
     yield (foundation, own), Work(case.robot, searches * _search_steps(settings, own))
@@ -207,7 +208,7 @@ def _search_steps(settings: ExperimentSettings, fault: FaultSettings) -> int:
 def _attacked_elsewhere(settings: ExperimentSettings, own: FaultSettings) -> list[FaultSettings]:
     """The faults but the experiment's own that adversarial conditions of the test need a bank for, each once."""
     faults = [
-        resolved(settings, one.fault)
+        Experiment(settings).resolved(one.fault)
         for one in settings.evaluation.conditions
         if isinstance(one, ConditionSettings) and one.condition == "adversarial"
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from afrl_ray.config import ConfigError, ExperimentSettings, FaultSettings
+from afrl_ray.config import ConfigError, ExperimentSettings
 from afrl_ray.config.study import AnyStudy, AttackersBudget, ScaleSettings, StudyBudget
 from afrl_ray.envs import robots
 
@@ -20,11 +20,6 @@ def named_robot(name: str) -> robots.Robot:
         known = ", ".join(known.name for known in robots.ROBOTS)
         raise ConfigError(f"{name!r} is no robot; write one of {known}{robots.did_you_mean(name)}")
     return robot
-
-
-def resolved(settings: ExperimentSettings, fault: FaultSettings) -> FaultSettings:
-    """`fault` with its magnitude, which may be the ε of the settings or of their robot."""
-    return fault.resolved(settings.perturbation.epsilon or named_robot(settings.environment.id).epsilon)
 
 
 @dataclass(frozen=True)

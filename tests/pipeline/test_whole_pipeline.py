@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from afrl_ray.attacks import AttackBank
-from experiments import afrl_command
+from experiments import afrl_command, wait_for
 
 SMOKE = Path(__file__).parents[2] / "tune_configs" / "hopper_smoke.yaml"
 pytestmark = pytest.mark.slow
@@ -118,7 +117,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(
+        wait_for(
             lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) > at_once, process
         )
     finally:
@@ -135,11 +134,3 @@ def test_killed_and_resumed_ends_as_if_nothing_had_happened(
     assert len(runs) == len(mlflow_runs(reference))
     assert {status for _, status in runs} == {"FINISHED"}
     assert logged_twice(output) == []
-
-
-def _wait_for(condition: Any, process: subprocess.Popen[Any], timeout: float = 300.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert process.poll() is None, "the sweep ended before it could be killed"
-        assert time.monotonic() < end, "the sweep never wrote a checkpoint"
-        time.sleep(0.1)

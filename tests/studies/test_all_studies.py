@@ -8,9 +8,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +24,7 @@ from afrl_ray.studies.cost import Cost, works_of
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.files import load_scale, load_study, study_names
 from afrl_ray.studies.plan import Case, Plan
-from experiments import afrl_command
+from experiments import afrl_command, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 DOCS = Path(__file__).parents[2] / "docs" / "studies.md"
@@ -246,7 +243,7 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(lambda: any(run["step"] >= 200 for run in curves(folder / "stages").values()), process)
+        wait_for(lambda: any(run["step"] >= 200 for run in curves(folder / "stages").values()), process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -267,47 +264,3 @@ def test_killed_and_resumed_goes_on_from_its_checkpoints(output: Path, tmp_path:
     assert len(runs) == 2
     assert repeated == []
     assert [step for (step,) in steps] == list(range(0, 1201, 100))
-
-
-@pytest.mark.cluster
-@pytest.mark.long  # `make test` kills a fine-tuning
-def test_interrupted_pretrainings_are_over_in_mlflow(tmp_path: Path) -> None:
-    folder = tmp_path / "stopped" / "studies"
-    study = tmp_path / "pair.yaml"
-    study.write_text(
-        "title: A pair\narms: {offline: {trained: false}}\nresults: [{type: scores}]\n"
-        "settings: {pretrain.updates: 1_000_000, pretrain.evaluation_interval: 500}\n"
-        "scales: {smoke: {steps: 200, seeds: 2}}\n"
-    )
-    log = (tmp_path / "log").open("w")
-    process = subprocess.Popen(
-        afrl_command("reproduce", study, "--scale", "smoke", "--output", folder, "tracking.enabled=true"),
-        start_new_session=True,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-
-    def scores() -> int:
-        with suppress(sqlite3.OperationalError), sqlite3.connect(folder.parent / "mlflow.db") as database:
-            (found,) = database.execute("select count(distinct run_uuid) from metrics where key = 'score/normal'")
-            return int(found[0])
-        return 0
-
-    try:
-        _wait_for(lambda: scores() == 2, process)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    with sqlite3.connect(folder.parent / "mlflow.db") as database:
-        statuses = [status for (status,) in database.execute("select status from runs")]
-    assert sorted(statuses) == ["FINISHED", "FINISHED", "KILLED", "KILLED", "KILLED"]  # data; pretrainings and studies
-
-
-def _wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", timeout: float = 300.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert process.poll() is None, "the study ended before it could be killed"
-        assert time.monotonic() < end, "the study never wrote a checkpoint"
-        time.sleep(0.05)

@@ -1,7 +1,12 @@
 """What fine-tunings start from, several at once."""
 
+import os
 import re
+import signal
+import sqlite3
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,7 @@ from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.foundations import Foundation, make_pretrained
 from afrl_ray.studies.plan import Plan
+from experiments import afrl_command, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
@@ -51,3 +57,39 @@ def test_one_data_set_that_fails_ends_the_others_with_its_own_error(
     assert re.search(r"(hopper|walker2d)\.hdf5", _message(failure.value))
     assert "\n" not in _message(failure.value)
     assert not any(foundation.data.finished() for foundation in foundations)
+
+
+@pytest.mark.cluster
+@pytest.mark.long  # `make test` kills a fine-tuning
+def test_interrupted_pretrainings_are_over_in_mlflow(tmp_path: Path) -> None:
+    folder = tmp_path / "stopped" / "studies"
+    study = tmp_path / "pair.yaml"
+    study.write_text(
+        "title: A pair\narms: {offline: {trained: false}}\nresults: [{type: scores}]\n"
+        "settings: {pretrain.updates: 1_000_000, pretrain.evaluation_interval: 500}\n"
+        "scales: {smoke: {steps: 200, seeds: 2}}\n"
+    )
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen(
+        afrl_command("reproduce", study, "--scale", "smoke", "--output", folder, "tracking.enabled=true"),
+        start_new_session=True,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+    def scores() -> int:
+        with suppress(sqlite3.OperationalError), sqlite3.connect(folder.parent / "mlflow.db") as database:
+            (found,) = database.execute("select count(distinct run_uuid) from metrics where key = 'score/normal'")
+            return int(found[0])
+        return 0
+
+    try:
+        wait_for(lambda: scores() == 2, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with sqlite3.connect(folder.parent / "mlflow.db") as database:
+        statuses = [status for (status,) in database.execute("select status from runs")]
+    assert sorted(statuses) == ["FINISHED", "FINISHED", "KILLED", "KILLED", "KILLED"]  # data; pretrainings and studies

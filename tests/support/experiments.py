@@ -1,10 +1,23 @@
 """The smallest experiment that runs every stage for real, and the command that runs it in a process of its own."""
 
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from typing import Any
 
 
 def afrl_command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "afrl_ray", *map(str, arguments)]
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[Any], timeout: float = 300.0) -> None:
+    """Until `condition` holds, which it must before the command in `process` ends."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert process.poll() is None, "the command ended before it could be killed"
+        assert time.monotonic() < end, "the command never got as far as it was to be killed at"
+        time.sleep(0.05)
 
 
 def tiny_experiment(*sections: str, steps: int, interval: int = 100, name: str = "tiny") -> str:
