@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor, nn
 
-from afrl_ray.networks import Critic, CriticGradients, Policy, StateValue
+from afrl_ray.networks import Critic, CriticGradients, Critics, Policy, StateValue, make_critics
 
 
 class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
@@ -28,15 +29,16 @@ class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
         kind = self.model_config.get("policy_kind", "deterministic")
         self.policy = Policy(observation_size, self.action_space.low, self.action_space.high, hidden_sizes, kind)
         if not self.inference_only or self.model_config.get("acting_critics", False):
-            self.critics = nn.ModuleList(
-                Critic(
+            self.critics = make_critics(
+                self.model_config["num_critics"],
+                partial(
+                    Critic,
                     observation_size,
                     self.policy.action_size,
                     hidden_sizes,
                     layer_norm=self.model_config.get("critic_layer_norm", False),
                     float32_output=kind == "gaussian",
-                )
-                for _ in range(self.model_config["num_critics"])
+                ),
             )
         if self.inference_only:
             return
@@ -69,9 +71,9 @@ class ActorCriticModule(TorchRLModule, InferenceOnlyAPI):  # type: ignore[misc]
             policy.actor.load_state_dict(self.average_actor.state_dict())
         return policy
 
-    def critic_values(self, critics: nn.ModuleList, observations: Tensor, actions: Tensor) -> Tensor:
+    def critic_values(self, critics: Critics, observations: Tensor, actions: Tensor) -> Tensor:
         """Values (num_critics, ...) of normalised observations (..., O) and actions (..., A)."""
-        return torch.stack([critic(observations, actions) for critic in critics])
+        return critics(observations, actions)  # type: ignore[no-any-return]
 
     def _forward(self, batch: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {Columns.ACTIONS: self.policy(batch[Columns.OBS])}

@@ -1,6 +1,7 @@
 """Deterministic actor, critics and observation normaliser."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -21,18 +22,24 @@ def multilayer_perceptron(
     return nn.Sequential(*layers, nn.Linear(sizes[-1], output_size))
 
 
-def with_float32_output(layers: nn.Sequential, inputs: Tensor) -> Tensor:
+Layer = Callable[[Tensor], Tensor]
+
+
+def through(layers: Iterable[Layer], inputs: Tensor) -> Tensor:
+    """`inputs` after all layers."""
+    return functools.reduce(lambda values, layer: layer(values), layers, inputs)
+
+
+def with_float32_output(layers: Iterable[Layer], inputs: Tensor) -> Tensor:
     """`layers(inputs)` in float32, whose last layer is computed in float32 under autocast too.
 
     bfloat16 rounds a value of 300 to a multiple of 2. Regression averages that out, but objectives that compare values
     with each other (advantages, soft maxima) or that are logarithms of densities would see little else.
     """
     *hidden_layers, output_layer = layers
-    features = inputs
-    for layer in hidden_layers:
-        features = layer(features)
+    features = through(hidden_layers, inputs)
     with torch.autocast(features.device.type, enabled=False):
-        return output_layer(features.float())  # type: ignore[no-any-return]
+        return output_layer(features.float())
 
 
 class ObservationNormalizer(nn.Module):
@@ -90,11 +97,11 @@ class Critic(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = multilayer_perceptron(observation_size + action_size, hidden_sizes, 1, layer_norm=layer_norm)
-        self._float32_output = float32_output
+        self.float32_output = float32_output
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:  # (..., O) and (..., A) -> (...)
         inputs = torch.cat([observations, actions], dim=-1)
-        values = with_float32_output(self.layers, inputs) if self._float32_output else self.layers(inputs)
+        values = with_float32_output(self.layers, inputs) if self.float32_output else self.layers(inputs)
         return values.squeeze(-1).float()
 
 
