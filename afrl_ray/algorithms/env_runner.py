@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.rllib.core import COMPONENT_RL_MODULE, DEFAULT_AGENT_ID, DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
@@ -20,13 +19,13 @@ from ray.rllib.utils.metrics import (
 )
 
 from afrl_ray.algorithms.replay import Fragment, RowLayout
+from afrl_ray.arrays import FloatArray
 from afrl_ray.envs import VectorEnv, make_vector_env
 from afrl_ray.networks import limit_threads
 from afrl_ray.perturbations import NO_PERTURBATION, Body, RunningEpisodes
 from afrl_ray.seeding import derive_seed
 from afrl_ray.telemetry import configure_logs
 
-FloatArray = NDArray[np.float32]
 _EPISODES = "episodes"
 
 NUM_FAULT_DRAWS_LIFETIME = "num_fault_draws_lifetime"

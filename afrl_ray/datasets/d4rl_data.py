@@ -7,8 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from afrl_ray.arrays import BoolArray, FloatArray
 from afrl_ray.config import D4RLData
-from afrl_ray.datasets.transitions import BoolArray, FloatArray, Progress, Transitions
+from afrl_ray.datasets.transitions import Progress, Transitions
 
 
 def d4rl_directory() -> Path:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from afrl_ray.arrays import BoolArray, FloatArray
 from afrl_ray.config import EnvironmentSettings, GeneratedData
-from afrl_ray.datasets.transitions import BoolArray, FloatArray, Progress, Transitions
+from afrl_ray.datasets.transitions import Progress, Transitions
 from afrl_ray.envs import VectorEnv, check_policy_fits, find_robot, make_vector_env, robots
 from afrl_ray.networks import Policy, load_policy_file
 from afrl_ray.seeding import derive_seed

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from afrl_ray.arrays import BoolArray, FloatArray
 from afrl_ray.storage import put_in_place
 
-FloatArray = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.int64] | NDArray[np.bool_]
 
 Progress = Callable[[int, int], None]

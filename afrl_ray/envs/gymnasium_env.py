@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import gymnasium
 import numpy as np
 
-from afrl_ray.envs.vector import FloatArray, IntArray, StepResult, float_box
+from afrl_ray.arrays import FloatArray
+from afrl_ray.envs.vector import EnvIds, StepResult, float_box
 
 
 class GymnasiumVectorEnv:
@@ -27,7 +28,7 @@ class GymnasiumVectorEnv:
         self._unused_seeds: list[int | None] = list(seeds)
         self._all_ids = np.arange(self.num_envs, dtype=np.int32)
 
-    def reset(self, env_ids: IntArray | None = None) -> FloatArray:
+    def reset(self, env_ids: EnvIds | None = None) -> FloatArray:
         observations = []
         for index in self._all_ids if env_ids is None else env_ids:
             observation, _ = self._envs[index].reset(seed=self._unused_seeds[index])
@@ -35,7 +36,7 @@ class GymnasiumVectorEnv:
             observations.append(observation)
         return np.asarray(observations, dtype=np.float32)
 
-    def step(self, actions: FloatArray, env_ids: IntArray | None = None) -> StepResult:
+    def step(self, actions: FloatArray, env_ids: EnvIds | None = None) -> StepResult:
         ids = self._all_ids if env_ids is None else env_ids
         steps = [
             self._envs[index].step(action)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from afrl_ray.config import EnvironmentSettings
-from afrl_ray.envs.vector import make_vector_env
+from afrl_ray.envs.backends import make_vector_env
 
 if TYPE_CHECKING:  # torch is not needed to name a robot
     from afrl_ray.networks import Policy

@@ -1,6 +1,5 @@
-"""Batches of environments, stepped in part and reset only on request, over EnvPool or Gymnasium."""
+"""Batches of environments, stepped in part and reset only on request."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,11 +7,9 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from afrl_ray.config import EnvironmentSettings
-from afrl_ray.envs.robots import resolve_environment
+from afrl_ray.arrays import BoolArray, FloatArray
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int32]
+EnvIds = NDArray[np.int32]  # (n,), as EnvPool wants them
 
 
 @dataclass(frozen=True)
@@ -21,8 +18,8 @@ class StepResult:
 
     observations: FloatArray  # (n, O)
     rewards: FloatArray  # (n,)
-    terminations: NDArray[np.bool_]  # (n,)
-    truncations: NDArray[np.bool_]  # (n,)
+    terminations: BoolArray  # (n,)
+    truncations: BoolArray  # (n,)
 
 
 class VectorEnv(Protocol):
@@ -36,33 +33,15 @@ class VectorEnv(Protocol):
     observation_space: Box
     action_space: Box
 
-    def reset(self, env_ids: IntArray | None = None) -> FloatArray:
+    def reset(self, env_ids: EnvIds | None = None) -> FloatArray:
         """Begin new episodes in `env_ids` (all when None); returns their observations (n, O)."""
         ...
 
-    def step(self, actions: FloatArray, env_ids: IntArray | None = None) -> StepResult:
+    def step(self, actions: FloatArray, env_ids: EnvIds | None = None) -> StepResult:
         """Step `env_ids` (all when None) with `actions` (n, A), in that order."""
         ...
 
     def close(self) -> None: ...
-
-
-def make_vector_env(settings: EnvironmentSettings, seeds: Sequence[int], num_threads: int = 1) -> VectorEnv:
-    """One environment per seed, ready for `reset`.
-
-    An environment's sequence of initial states depends on its own seed alone, whatever stands beside it in the batch.
-
-    Raises:
-        ValueError: the id is unknown, or its spaces are not flat Boxes with bounded actions.
-    """
-    from afrl_ray.envs import envpool_env, gymnasium_env
-
-    environment_id = resolve_environment(settings.id)
-    use_envpool = settings.backend == "envpool" or (
-        settings.backend == "auto" and envpool_env.is_available(environment_id)
-    )
-    backend = envpool_env.EnvPoolVectorEnv if use_envpool else gymnasium_env.GymnasiumVectorEnv
-    return backend(environment_id, [int(seed) % 2**31 for seed in seeds], settings.max_episode_steps, num_threads)
 
 
 def float_box(space: object, role: str, environment_id: str) -> Box:

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from afrl_ray.arrays import FloatArray
 from afrl_ray.config import Condition
 from afrl_ray.perturbations import Fault, draw_parameters
 from afrl_ray.seeding import derive_seed
 
-FloatArray = NDArray[np.float32]
 Purpose = Literal["validation", "test"]
 
 CONDITIONS: tuple[Condition, ...] = ("normal", "random", "adversarial")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from afrl_ray.evaluation.plots import dress, line_colours
 
-FloatArray = NDArray[np.float64]
+Numbers = NDArray[np.float64]
 _WIDTH, _HEIGHT = 3.4, 2.8
 """Inches of one panel."""
 _NARROWEST = 4.8
@@ -33,9 +33,9 @@ _LEGEND_HEIGHT = 0.22
 class Band:
     """A line with its uncertainty; NaN where there is none, as with a single run."""
 
-    x: FloatArray  # (n,)
-    centre: FloatArray  # (n,)
-    spread: FloatArray  # (n,), half the band's width
+    x: Numbers  # (n,)
+    centre: Numbers  # (n,)
+    spread: Numbers  # (n,), half the band's width
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class HeatMap:
     x: Sequence[str]
     y: Sequence[str]
     """Names of columns and rows, the first row at the bottom."""
-    values: FloatArray  # (len(y), len(x)), NaN where nothing was measured
+    values: Numbers  # (len(y), len(x)), NaN where nothing was measured
 
 
 Panel = LinePanel | HeatMap

@@ -1,12 +1,10 @@
 """How the parameters θ of an episode's fault are chosen (Ayabe et al. 2025, equations 8 and 12)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from afrl_ray.arrays import FloatArray
 from afrl_ray.config import Condition
 from afrl_ray.perturbations.fault import Fault
-
-FloatArray = NDArray[np.float32]
 
 
 def draw_parameters(

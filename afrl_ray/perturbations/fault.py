@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from afrl_ray.arrays import FloatArray, IntArray
 from afrl_ray.config import FAULTS, FaultSettings
-from afrl_ray.perturbations.parameters import FloatArray, ParameterSet
+from afrl_ray.perturbations.parameters import ParameterSet
 
-IntArray = NDArray[np.int64]
 Memory = dict[str, NDArray[Any]]
 """What running episodes remember from step to step, by name; the first axis of every array is the episodes'."""
 

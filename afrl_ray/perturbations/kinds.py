@@ -5,8 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
-from afrl_ray.perturbations.fault import Fault, IntArray, Memory, RunningEpisodes
-from afrl_ray.perturbations.parameters import Box, FiniteSet, FloatArray, ParameterSet
+from afrl_ray.arrays import FloatArray, IntArray
+from afrl_ray.perturbations.fault import Fault, Memory, RunningEpisodes
+from afrl_ray.perturbations.parameters import Box, FiniteSet, ParameterSet
 from afrl_ray.seeding import derive_seed
 
 _NOISE_BLOCK = 50

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from afrl_ray.arrays import FloatArray
 from afrl_ray.config import PGDSettings
 from afrl_ray.perturbations.batches import missing_rows
 from afrl_ray.perturbations.fault import Body, RunningEpisodes
 from afrl_ray.perturbations.kinds import Multiplicative
-from afrl_ray.perturbations.parameters import FloatArray
 
 ActionGradient = Callable[[Tensor], Tensor]
 """∂Q(s, a)/∂a (n, A) at actions a (n, A), for the n states that it was made for."""

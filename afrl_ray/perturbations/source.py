@@ -4,14 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from afrl_ray.arrays import FloatArray
 from afrl_ray.config import Condition, FaultSettings, PGDSettings
 from afrl_ray.perturbations.draws import draw_parameters
 from afrl_ray.perturbations.fault import Body, Fault, make_fault
 from afrl_ray.perturbations.pgd import GradientSource, StepwisePGD
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

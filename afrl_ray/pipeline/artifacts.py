@@ -16,7 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from afrl_ray.config import EnvironmentSettings
 from afrl_ray.config.location import without_password
+from afrl_ray.envs import simulator
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import put_in_place, sync, to_disk
 
@@ -213,6 +215,7 @@ class Stage:
 
     def finish(self, outputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """Write and return the manifest, which declares the stage complete."""
+        environment = self.settings.get("environment")
         manifest = {
             "stage": self.name,
             "key": self.key,
@@ -222,6 +225,7 @@ class Stage:
             "seed": seed,
             "commit": git_commit(),
             "versions": package_versions(),
+            **({"simulator": simulator(EnvironmentSettings(**environment))} if environment else {}),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         to_disk(self.directory)  # the manifest says that all of it is there

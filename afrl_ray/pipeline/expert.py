@@ -7,7 +7,7 @@ import numpy as np
 
 from afrl_ray.algorithms import OffPolicyConfig, algorithm_config
 from afrl_ray.config import ExpertSettings, RuntimeSettings
-from afrl_ray.envs import Robot, find_robot, resolve_environment
+from afrl_ray.envs import Robot, find_robot, resolve_environment, simulator
 from afrl_ray.envs.robots import did_you_mean
 from afrl_ray.networks import Policy, save_policy_file
 from afrl_ray.pipeline.alone import alone_in
@@ -105,6 +105,7 @@ def _write_expert(training: Training, settings: ExpertSettings, robot: Robot, di
         "seed": settings.seed,
         "commit": git_commit(),
         "versions": package_versions(),
+        "simulator": simulator(settings.environment),
         "chosen_at_step": best.step,
         "validation_score": best.score,
         "score": {

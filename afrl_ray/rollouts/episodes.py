@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from afrl_ray.arrays import FloatArray, IntArray
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.envs import VectorEnv, make_vector_env
 from afrl_ray.perturbations import Body, Fault, Multiplicative, RunningEpisodes
 from afrl_ray.perturbations.batches import missing_rows
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 MAX_PARALLEL = 64
 """Episodes stepped together: larger batches no longer amortise the policy call, and their states leave the cache."""

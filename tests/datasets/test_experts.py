@@ -33,6 +33,7 @@ def test_its_record_says_how_it_was_made_and_what_it_is_worth(robot: Robot) -> N
     assert {name: origin[name] for name in ("robot", "seed", "commit", "score")} == {
         name: record[name] for name in ("robot", "seed", "commit", "score")
     }
+    assert record["simulator"] == {"backend": "envpool", "mujoco": "3.6.0"}  # not the `mujoco` among its versions
     chosen = next(row for row in record["curve"] if row["step"] == record["chosen_at_step"])
     assert chosen["score"] == record["validation_score"] == max(row["score"] for row in record["curve"])
 

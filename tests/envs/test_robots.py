@@ -1,4 +1,5 @@
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from afrl_ray.config import EnvironmentSettings, GeneratedData
 from afrl_ray.datasets import load_transitions
 from afrl_ray.datasets.generated import expert_path
-from afrl_ray.envs import Robot, find_robot, make_vector_env, resolve_environment, robots
+from afrl_ray.envs import Robot, find_robot, make_vector_env, resolve_environment, robots, simulator
 from afrl_ray.evaluation.conditions import EvaluationPlan
 from afrl_ray.evaluation.evaluate import evaluate
 from afrl_ray.networks import Policy, save_policy_file
@@ -90,3 +91,11 @@ def test_the_entry_in_the_docs_is_all_that_a_new_robot_takes(tmp_path: Path, mon
         LocalRollouts(policy, environment), [plan.under("random")], policy="still", robot=find_robot("doublependulum")
     )
     np.testing.assert_allclose(rows["normalised_score"], 100 * (rows["return"] - 59.0) / (9360 - 59.0))
+
+
+def test_a_simulator_has_its_own_mujoco() -> None:
+    assert simulator(EnvironmentSettings(backend="gymnasium")) == {"backend": "gymnasium", "mujoco": version("mujoco")}
+    pytest.importorskip("envpool")
+    by_envpool = simulator(EnvironmentSettings(id="hopper"))
+    assert by_envpool["backend"] == "envpool"
+    assert re.fullmatch(r"[23]\.\d+\.\d+", by_envpool["mujoco"])  # 3.6.0 in EnvPool 1.2.5, beside mujoco 4.0.0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from afrl_ray.arrays import FloatArray
 from afrl_ray.attacks.search import search_attack
 from afrl_ray.config import FAULTS, AttackSettings, EnvironmentSettings, Magnitude, load_experiment
 from afrl_ray.evaluation.conditions import EvaluationPlan
@@ -21,7 +22,7 @@ from afrl_ray.perturbations import (
     PerturbationSnapshot,
     make_fault,
 )
-from afrl_ray.perturbations.fault import FloatArray, RunningEpisodes
+from afrl_ray.perturbations.fault import RunningEpisodes
 from afrl_ray.rollouts import LocalRollouts
 from env_runners import Recorder, collect, env_runner
 

@@ -2,11 +2,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from afrl_ray.config import EnvironmentSettings
 from afrl_ray.pipeline import artifacts
 from afrl_ray.pipeline.artifacts import (
     Stage,
@@ -270,6 +272,15 @@ def test_changed_inputs_make_a_finished_stage_unfinished(make_stage: Callable[..
     stage.finish({}, seed=0)
     assert make_stage(inputs={"data": "other"}).finished() is None
     assert make_stage().finished() is not None
+
+
+def test_the_manifest_says_what_simulated_the_environment(make_stage: Callable[..., Stage]) -> None:
+    settings = EnvironmentSettings(id="Ant-v4", backend="gymnasium")
+    for stage in (make_stage(), make_stage({"environment": settings.model_dump(mode="json")})):
+        stage.begin()
+        written = stage.finish({}, seed=0)
+        expected = {"backend": "gymnasium", "mujoco": version("mujoco")} if stage.settings.get("environment") else None
+        assert written.get("simulator") == expected
 
 
 def test_versions_skip_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
