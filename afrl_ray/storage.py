@@ -114,6 +114,21 @@ def put_in_place(temporary: Path, final: Path) -> None:
     sync(final.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, of the same suffix, that takes its place when the block ends without an error.
+
+    Missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def to_disk(path: Path) -> None:
     """`sync` a file, or a folder and everything in it."""
     for entry in path.rglob("*") if path.is_dir() else ():

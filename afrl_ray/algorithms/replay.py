@@ -13,7 +13,7 @@ from ray.rllib.utils.checkpoints import Checkpointable
 from torch import Tensor
 
 from afrl_ray.algorithms.replay_log import ReplayLog, Segment
-from afrl_ray.storage import put_in_place
+from afrl_ray.storage import replacing
 
 _ROWS_FILE = "rows.npy"
 _INDEX_FILE = "rows.json"
@@ -218,10 +218,8 @@ def complete_replay(checkpoint: Path, location: str) -> None:
 
 
 def _write_rows(folder: Path, rows: NDArray[np.float32]) -> None:
-    temporary = folder / f".{_ROWS_FILE}"
-    with temporary.open("wb") as file:
+    with replacing(folder / _ROWS_FILE) as temporary, temporary.open("wb") as file:
         np.save(file, rows)
-    put_in_place(temporary, folder / _ROWS_FILE)
 
 
 def _read_index(folder: Path) -> _Index | None:

@@ -1,7 +1,6 @@
 """The attack bank as data: what differential evolution found, and the file it lives in."""
 
 import json
-import os
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from afrl_ray.config import FaultSettings
 from afrl_ray.config.errors import explain
 from afrl_ray.perturbations import Body, Fault, make_fault
-from afrl_ray.storage import put_in_place
+from afrl_ray.storage import replacing
 
 _FORMAT = "afrl_ray.bank/2"
 _MULTIPLICATIVE_FORMAT = "afrl_ray.bank/1"
@@ -108,22 +107,18 @@ class AttackBank:
         """
         if path.suffix != ".npz":
             raise ValueError(f"{path} cannot be an attack bank, whose name ends in .npz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        readable = path.with_suffix(".json")
-        temporary = readable.with_name(f".{readable.name}.{os.getpid()}")
         created = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
-        put_in_place(temporary, readable)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(
-            temporary,
-            deltas=self.deltas,
-            fitness=self.fitness,
-            environment_steps=self.environment_steps,
-            seeds=self.seeds,
-            manifest=np.array(json.dumps(self.manifest())),
-        )
-        put_in_place(temporary, path)
+        with replacing(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps({**self.manifest(), **created}, indent=2) + "\n")
+        with replacing(path) as temporary:
+            np.savez(
+                temporary,
+                deltas=self.deltas,
+                fitness=self.fitness,
+                environment_steps=self.environment_steps,
+                seeds=self.seeds,
+                manifest=np.array(json.dumps(self.manifest())),
+            )
 
     @classmethod
     def load(cls, path: Path) -> "AttackBank":

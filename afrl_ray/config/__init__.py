@@ -17,8 +17,8 @@ from afrl_ray.config.evaluation import ConditionSettings, EvaluationSettings
 from afrl_ray.config.experiment import ExperimentSettings, FinetuneSettings, PretrainSettings
 from afrl_ray.config.expert import ExpertSettings
 from afrl_ray.config.fault import FAULTS, FaultSettings, Magnitude
+from afrl_ray.config.introspection import differences
 from afrl_ray.config.loading import load_experiment, load_settings, settings_fingerprint, with_settings
-from afrl_ray.config.names import differences
 from afrl_ray.config.perturbation import AttackSettings, Condition, PerturbationSettings, PGDSettings, RacingSettings
 from afrl_ray.config.resources import ResourceRequest, ResourceSettings
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from afrl_ray.config.names import Section, element_members, member_type, section_members, setting_names
+from afrl_ray.config.introspection import Section, element_members, member_type, section_members, setting_names
 
 _EXPECTED = {
     "int": "write a whole number",

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, field
 from afrl_ray.config.base import Name, Settings
 from afrl_ray.config.errors import explain, shown
 from afrl_ray.config.fault import FaultSettings
-from afrl_ray.config.names import take_truths
+from afrl_ray.config.introspection import take_truths
 from afrl_ray.config.perturbation import Condition, check_condition
 
 RESERVED_NAMES = ("mean", "mixture", "adaptive attack")

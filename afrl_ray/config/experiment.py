@@ -12,8 +12,8 @@ from afrl_ray.config.curriculum import CurriculumSettings, FixedCurriculum
 from afrl_ray.config.data import DataSettings, GeneratedData
 from afrl_ray.config.environment import EnvironmentSettings
 from afrl_ray.config.evaluation import ConditionSettings, EvaluationSettings
+from afrl_ray.config.introspection import member_type, section_members
 from afrl_ray.config.location import Location, is_uri, scratch_folder, storage_uri
-from afrl_ray.config.names import member_type, section_members
 from afrl_ray.config.perturbation import AttackSettings, PerturbationSettings, check_condition
 from afrl_ray.config.runtime import RuntimeSettings, TrackingSettings
 from afrl_ray.config.search import SearchSettings

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from afrl_ray.config.base import Settings
 from afrl_ray.config.errors import ConfigError, explain, not_a_setting, shown
 from afrl_ray.config.experiment import ExperimentSettings
-from afrl_ray.config.names import (
+from afrl_ray.config.introspection import (
     Section,
     completed,
     differences,

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from afrl_ray.config.base import Name, Settings
 from afrl_ray.config.evaluation import EvaluatedCondition
-from afrl_ray.config.names import is_inside, overlap, single_values
+from afrl_ray.config.introspection import is_inside, overlap, single_values
 from afrl_ray.config.perturbation import Condition
 
 Overrides = dict[str, Any]

@@ -1,7 +1,6 @@
 """Offline data in memory: one column per quantity, one row per environment step."""
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afrl_ray.arrays import BoolArray, FloatArray
-from afrl_ray.storage import put_in_place
+from afrl_ray.storage import replacing
 
 IndexArray = NDArray[np.int64] | NDArray[np.bool_]
 
@@ -105,14 +104,8 @@ class Transitions:
 
     def save(self, path: Path) -> None:
         """Write an uncompressed .npz without pickled objects, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, format=np.array(_FORMAT), **self.columns())
-            put_in_place(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, format=np.array(_FORMAT), **self.columns())
 
     @classmethod
     def load(cls, path: Path) -> "Transitions":

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from afrl_ray.evaluation.conditions import CONDITIONS
-from afrl_ray.evaluation.files import replacing
+from afrl_ray.storage import replacing
 
 # Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too pale for lines on white.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from afrl_ray.evaluation.conditions import CONDITIONS
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.statistics import MEAN, Estimate, Summary
 from afrl_ray.evaluation.typesetting import markdown, with_error
+from afrl_ray.storage import replacing
 
 
 def markdown_table(summary: Summary, digits: int = 1) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from afrl_ray.config import PolicyKind
 from afrl_ray.networks.actor_critic import Actor, ObservationNormalizer
 from afrl_ray.networks.gaussian import GaussianActor
-from afrl_ray.storage import put_in_place
+from afrl_ray.storage import replacing
 
 _FORMAT = "afrl_ray.policy/1"
 _ACTORS: Mapping[PolicyKind, type[Actor]] = {"deterministic": Actor, "gaussian": GaussianActor}
@@ -105,10 +104,8 @@ def save_policy_file(policy: Policy, path: Path, record: Mapping[str, Any] | Non
         "record": json.dumps(dict(record or {})),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(serialize_tensors(tensors, metadata))
-    put_in_place(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(serialize_tensors(tensors, metadata))
 
 
 def load_policy_file(path: Path) -> tuple[Policy, dict[str, Any]]:

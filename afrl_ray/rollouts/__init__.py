@@ -3,7 +3,7 @@
 from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes, play_candidates
 from afrl_ray.rollouts.distributed import CandidateRunner, DistributedRollouts, EpisodeRunner, LocalRollouts
 from afrl_ray.rollouts.episodes import EpisodePool, Episodes, run_episodes
-from afrl_ray.rollouts.kept import KeptRollouts
+from afrl_ray.rollouts.resumable import KeptRollouts
 
 __all__ = [
     "Candidate",

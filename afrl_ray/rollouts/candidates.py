@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from afrl_ray.arrays import FloatArray, IntArray
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts.episodes import (
     MAX_PARALLEL,
     ActingPolicy,
     EpisodePool,
-    FloatArray,
-    IntArray,
     single_torch_thread,
 )
 

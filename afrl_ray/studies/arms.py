@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from afrl_ray.config import FaultSettings
-from afrl_ray.config.names import differences, single_values
+from afrl_ray.config.introspection import differences, single_values
 from afrl_ray.config.study import StudySettings
 from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.studies.overrides import content

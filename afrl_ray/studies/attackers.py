@@ -9,7 +9,6 @@ import pandas as pd
 
 from afrl_ray.attacks.compare import compare_attackers, lowest_returns
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.panels import Band, LinePanel, Panel
 from afrl_ray.evaluation.typesetting import latex, markdown, with_error
 from afrl_ray.perturbations import Body, make_fault
@@ -18,6 +17,7 @@ from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress
 from afrl_ray.rollouts import DistributedRollouts
 from afrl_ray.seeding import derive_seed
+from afrl_ray.storage import replacing
 from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.plan import Case
 from afrl_ray.studies.sheet import Paper, Section

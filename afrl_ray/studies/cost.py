@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
 from afrl_ray.config.algorithm import OffPolicySettings
-from afrl_ray.config.names import differences, member_type
+from afrl_ray.config.introspection import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.perturbations import FiniteSet, make_fault
 from afrl_ray.pipeline.experiment import Experiment

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from afrl_ray.config import ConfigError, CurriculumSettings, ExperimentSettings
-from afrl_ray.config.names import is_inside, overlap, single_values
+from afrl_ray.config.introspection import is_inside, overlap, single_values
 from afrl_ray.config.study import (
     AnyStudy,
     AttackersBudget,

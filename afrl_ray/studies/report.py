@@ -8,7 +8,6 @@ from typing import Any
 
 from afrl_ray.config.location import without_passwords
 from afrl_ray.config.study import AttackersBudget, StudyBudget
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.pipeline.artifacts import (
     Stage,
     command_line,
@@ -19,6 +18,7 @@ from afrl_ray.pipeline.artifacts import (
 )
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
+from afrl_ray.storage import replacing
 from afrl_ray.studies.arms import arms_section, listed
 from afrl_ray.studies.earlier import Earlier
 from afrl_ray.studies.plan import Case, Plan

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from afrl_ray.config import study as kinds
-from afrl_ray.evaluation.files import replacing
+from afrl_ray.storage import replacing
 from afrl_ray.studies.collect import Findings
 from afrl_ray.studies.figures import learning_curves, matrix, q_curves, score_grid, scores_against
 from afrl_ray.studies.sheet import Section, Sheet

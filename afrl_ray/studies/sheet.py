@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from afrl_ray.config.study import StudyBudget, StudySettings
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.panels import Panel, draw_panels
 from afrl_ray.evaluation.plots import save_figure
 from afrl_ray.evaluation.statistics import score_column
+from afrl_ray.storage import replacing
 from afrl_ray.studies.collect import Findings
 
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from afrl_ray.attacks import AttackBank, BankFileError, BankMismatchError, bank
+from afrl_ray import storage
+from afrl_ray.attacks import AttackBank, BankFileError, BankMismatchError
 from afrl_ray.config import FaultSettings
 from afrl_ray.perturbations import Body, make_fault
 
@@ -99,7 +100,7 @@ def test_a_kill_leaves_no_bank_without_its_manifest(
         temporary.replace(final)
 
     for dies_at, left in ((".json", []), (".npz", ["bank.json"])):
-        monkeypatch.setattr(bank, "put_in_place", functools.partial(kill, dies_at))
+        monkeypatch.setattr(storage, "put_in_place", functools.partial(kill, dies_at))
         with pytest.raises(KeyboardInterrupt):
             small_bank.save(tmp_path / "bank.npz")
         assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == left

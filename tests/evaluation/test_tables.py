@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from afrl_ray.evaluation.files import replacing
 from afrl_ray.evaluation.statistics import Estimate
 from afrl_ray.evaluation.tables import markdown_table, read_scores, write_markdown, write_scores, write_summary
+from afrl_ray.storage import replacing
 
 SUMMARY = {
     "offline": {

@@ -4,7 +4,7 @@ import pytest
 
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.base import Settings
-from afrl_ray.config.names import chosen_member, is_number, member_type, section_members, setting_names
+from afrl_ray.config.introspection import chosen_member, is_number, member_type, section_members, setting_names
 
 
 def all_sections(section: type[Settings]) -> set[type[Settings]]:

@@ -13,7 +13,7 @@ import numpy as np
 from afrl_ray.perturbations import Fault
 from afrl_ray.rollouts.candidates import Candidate, CandidateEpisodes
 from afrl_ray.rollouts.distributed import CandidateRunner
-from afrl_ray.storage import put_in_place
+from afrl_ray.storage import replacing
 
 _WRITE_INTERVAL = 10.0
 """Seconds between two writes: what a kill costs a search at most, with the round that was being played."""
@@ -62,8 +62,7 @@ class KeptRollouts:
     def _write(self) -> None:
         played = [one for round_ in self._rounds for one in round_.episodes]
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(f".{self._file.name}")
-        with temporary.open("wb") as stream:
+        with replacing(self._file) as temporary, temporary.open("wb") as stream:
             np.savez(
                 stream,
                 work=np.array(self._work),
@@ -75,7 +74,6 @@ class KeptRollouts:
                 stopped=np.array([one.stopped for one in played]),  # (sum of candidates,)
                 losses=np.array([one.loss for one in played]),  # (sum of candidates,)
             )
-        put_in_place(temporary, self._file)
         self._last_write = time.monotonic()
         self._written()
 

@@ -7,7 +7,7 @@ import pytest
 from afrl_ray.attacks.search import search_attacks
 from afrl_ray.config import AttackSettings
 from afrl_ray.perturbations import Body, Fault, Multiplicative
-from afrl_ray.rollouts import Candidate, CandidateEpisodes, KeptRollouts, kept
+from afrl_ray.rollouts import Candidate, CandidateEpisodes, KeptRollouts, resumable
 
 FAULT = Multiplicative(0.3, Body(-np.ones(3, np.float32), np.ones(3, np.float32), np.ones(11, np.float32)))
 SETTINGS = AttackSettings(population=4, generations=5, episodes=3)
@@ -41,7 +41,7 @@ class Played:
 
 @pytest.fixture(autouse=True)
 def _written_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_WRITE_INTERVAL", -1.0)
+    monkeypatch.setattr(resumable, "_WRITE_INTERVAL", -1.0)
 
 
 def search(runner: Played, file: Path, work: str = "hopper") -> list[tuple[object, ...]]:
@@ -91,7 +91,7 @@ def test_what_comes_after_another_question_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_written_at_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_WRITE_INTERVAL", 1000.0)
+    monkeypatch.setattr(resumable, "_WRITE_INTERVAL", 1000.0)
     written: list[None] = []
     file = tmp_path / "plays.npz"
     search_attacks(KeptRollouts(Played(), file, "hopper", lambda: written.append(None)), SETTINGS, FAULT, SEEDS)
