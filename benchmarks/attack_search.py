@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from equal_strength import compare
-from side_by_side import argument_parser, measure, rate, report
-from training import start_ray
 
 from afrl_ray.attacks.search import search_bank
 from afrl_ray.config import AttackSettings, EnvironmentSettings
 from afrl_ray.envs import find_robot, make_vector_env
 from afrl_ray.networks import Policy, limit_threads, load_policy_file
 from afrl_ray.perturbations import Body, Multiplicative
+from equal_strength import compare
+from side_by_side import argument_parser, measure, rate, report
+from training import start_ray
 
 SPEED_ENVIRONMENT = "HalfCheetah-v5"
 EXPERTS = Path(__file__).parents[1] / "afrl_ray" / "assets" / "experts"

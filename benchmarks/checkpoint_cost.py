@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from side_by_side import machine, print_record, record_parser
-from training import start_ray
 
 from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.config import EnvironmentSettings, ExperimentSettings
 from afrl_ray.networks import limit_threads
 from afrl_ray.pipeline.training import Training
 from afrl_ray.pipeline.trial import trial_algorithm_config
+from side_by_side import machine, print_record, record_parser
+from training import start_ray
 
 ROWS = 1_000_000
 INTERVAL = ExperimentSettings().finetune.checkpoint_interval

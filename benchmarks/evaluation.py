@@ -13,14 +13,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from attack_search import random_policy, trained_policy
-from side_by_side import Contestant, argument_parser, measure, rate, report
-from training import is_installed, quiet_imports, start_ray
 
 from afrl_ray.config import Condition, EnvironmentSettings
 from afrl_ray.networks import Policy, limit_threads
 from afrl_ray.perturbations import Body, Multiplicative, draw_parameters
 from afrl_ray.rollouts import DistributedRollouts
+from attack_search import random_policy, trained_policy
+from side_by_side import Contestant, argument_parser, measure, rate, report
+from training import is_installed, quiet_imports, start_ray
 
 ENVIRONMENT = "HalfCheetah-v5"
 CONDITIONS: tuple[Condition, ...] = ("normal", "random", "adversarial")

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import offline_td3_bc
 import ray
 import torch
+
+import offline_td3_bc
 from side_by_side import Contestant, machine, measure, print_record, ratio, record_parser
 from training import Advance, mixed_precision_pays, paced, start_ray
 from two_trials import Trial, total_rate

@@ -9,8 +9,9 @@ import argparse
 from typing import Any, Literal
 
 import numpy as np
-from bare_torch import BareTwinDelayed
 from numpy.typing import NDArray
+
+from bare_torch import BareTwinDelayed
 from side_by_side import measure, report
 from training import (
     BATCH_SIZE,

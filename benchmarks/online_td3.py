@@ -11,6 +11,7 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
+
 from bare_torch import BareTwinDelayed
 from side_by_side import measure, report
 from training import (

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import ray
-from side_by_side import machine, print_record, record_parser
-from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient, BankSource
 from afrl_ray.attacks.bank_actor import NAMESPACE
 from afrl_ray.config import FaultSettings
 from afrl_ray.curriculum.schedules import CurriculumState
+from side_by_side import machine, print_record, record_parser
+from training import start_ray
 
 STEPS_PER_READ = 100
 """Of a trial: afrl_ray.pipeline.trial.STEPS_PER_ROUND."""

@@ -1,16 +1,15 @@
 """The paper-scale study on 8, 64 and 512 cores: hours, dollars, and what stops scaling first.
 
-A model (afrl_ray/studies/scaling.py), fed with what the other scripts measured: give the figures as NAME=VALUE.
+A model (benchmarks/scaling.py), fed with what the other scripts measured: give the figures as NAME=VALUE.
 """
 
 import argparse
 import json
 from typing import Any
 
-from side_by_side import record_parser, write_record
-
 from afrl_ray.config import load_settings
-from afrl_ray.studies.scaling import ScalingSettings, ceilings, estimate
+from scaling import ScalingSettings, ceilings, estimate
+from side_by_side import record_parser, write_record
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import ray
 from ray import tune
-from side_by_side import machine, print_record, record_parser
-from training import start_ray
 
 from afrl_ray.attacks import AttackBank, BankClient
 from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, FaultSettings, TrackingSettings
@@ -28,6 +26,8 @@ from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.pipeline.trial_board import TrialBoard
 from afrl_ray.tracking import ExperimentTracker
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
+from side_by_side import machine, print_record, record_parser
+from training import start_ray
 
 
 class Trivial(tune.Trainable):  # type: ignore[misc]

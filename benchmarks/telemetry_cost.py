@@ -13,14 +13,14 @@ from types import SimpleNamespace
 
 from ray.rllib.utils.metrics import ALL_MODULES, ENV_RUNNER_RESULTS, LEARNER_RESULTS
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
-from side_by_side import machine, print_record, record_parser
-from training import start_ray
 
 from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME
 from afrl_ray.algorithms.learner import NUM_UPDATES_LIFETIME
 from afrl_ray.pipeline.meter import TrainingMeter
 from afrl_ray.telemetry.board import Board
 from afrl_ray.telemetry.metrics import BANK_READ_SECONDS, SCORE, Q
+from side_by_side import machine, print_record, record_parser
+from training import start_ray
 
 TRIALS = 100
 READS_PER_TRAIN = 10

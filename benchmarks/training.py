@@ -12,9 +12,9 @@ from typing import Any
 
 import ray
 import torch
-from side_by_side import Contestant, Rates, argument_parser, rate, ratio
 
 from afrl_ray.algorithms.precision import has_bfloat16_instructions
+from side_by_side import Contestant, Rates, argument_parser, rate, ratio
 
 HIDDEN_SIZES = (256, 256)
 BATCH_SIZE = 256

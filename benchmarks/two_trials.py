@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import ray
+
 from side_by_side import argument_parser, measure, report
 from training import BATCH_SIZE, HIDDEN_SIZES, start_ray
 

@@ -75,22 +75,6 @@ class EvaluationPlan:
         deltas = self._deltas(condition, bank, fault)
         return ConditionEpisodes(name or condition, self.run_seed, self._seeds(), deltas, fault)
 
-    def mixture(self, q: float, condition: Condition, *, bank: FloatArray | None = None) -> ConditionEpisodes:
-        """The training mixture: a share `q` of the episodes as in `under(condition)`, the others without fault.
-
-        The share is exact up to rounding, and the episodes perturbed at some q stay so at every larger q, so that a
-        change of the score is not an accident of which episodes were drawn.
-
-        Raises:
-            ValueError: as `under`, or `q` is no probability.
-        """
-        if not 0 <= q <= 1:
-            raise ValueError(f"q is a probability, not {q}")
-        order = np.random.default_rng(self._derive("mixture")).permutation(self.episodes)
-        perturbed = (order + 0.5) / self.episodes < q  # (N,)
-        deltas = np.where(perturbed[:, None], self._deltas(condition, bank, self.fault), self.fault.neutral)
-        return ConditionEpisodes("mixture", self.run_seed, self._seeds(), deltas, self.fault)
-
     def _derive(self, *path: str | int) -> int:
         return derive_seed(self.run_seed, "evaluation", self.purpose, *path)
 

@@ -130,10 +130,6 @@ class Board:
             self._trials[trial_id] = known.model_copy(update=changes)
         self._changed()
 
-    def trial_status(self, trial_id: str) -> str | None:
-        known = self._trials.get(trial_id)
-        return known.status if known else None
-
     def queue(self, name: str, length: int) -> None:
         if self._queues.get(name) != length:
             with self._lock:

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 
@@ -88,24 +86,3 @@ def test_adversarial_refuses_a_missing_or_foreign_bank(bank: np.ndarray | None) 
 def test_a_name_replaces_the_condition() -> None:
     assert plan().under("adversarial", bank=BANK).condition == "adversarial"
     assert plan().under("adversarial", bank=BANK, name="adaptive").condition == "adaptive"
-
-
-def test_mixture_perturbs_a_share_q_with_the_condition_s_own_deltas() -> None:
-    full = plan(20).under("random")
-    for q, count in ((0.0, 0), (0.3, 6), (0.5, 10), (1.0, 20)):
-        mixture = plan(20).mixture(q, "random")
-        perturbed = mixture.deltas.any(axis=1)
-        assert perturbed.sum() == count
-        np.testing.assert_array_equal(mixture.seeds, full.seeds)
-        np.testing.assert_array_equal(mixture.deltas[perturbed], full.deltas[perturbed])
-        assert mixture.deltas.dtype == np.float32
-
-
-def test_a_larger_q_keeps_the_perturbed_episodes() -> None:
-    sets = [set(np.flatnonzero(plan(20).mixture(q, "random").deltas.any(axis=1))) for q in np.linspace(0, 1, 9)]
-    assert all(smaller <= larger for smaller, larger in itertools.pairwise(sets))
-
-
-def test_mixture_refuses_what_is_no_probability() -> None:
-    with pytest.raises(ValueError, match="probability"):
-        plan().mixture(1.5, "random")

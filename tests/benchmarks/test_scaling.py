@@ -1,6 +1,6 @@
 import pytest
 
-from afrl_ray.studies.scaling import ScalingSettings, ceilings, estimate, makespan
+from scaling import ScalingSettings, ceilings, estimate, makespan
 
 ROUND = {
     "seeds": 2,
