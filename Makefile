@@ -33,7 +33,7 @@ smoke: $(VENV)/.installed
 	$(BIN)/afrl run tune_configs/hopper_smoke.yaml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --durations=25
 
 test-cluster: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m cluster --durations=0

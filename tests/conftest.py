@@ -16,7 +16,7 @@ _CLUSTERS = "tests/integration/"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where processes share the tests (-n 2), they do so by file, and one process has all clusters."""
+    """Where processes share the tests (-n 3), they do so by file, and one process has all clusters."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on loopback addresses, as `cluster/local.sh` starts it."""
+"""The tiny experiment, undisturbed; and a Ray cluster of several nodes as `cluster/local.sh` starts it."""
 
 import json
 import os
@@ -17,8 +17,24 @@ from typing import Any
 import pytest
 
 from experiments import afrl_command
+from faults.runs import LocalRun
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    """One of each test run; or the one that AFRL_UNDISTURBED names, made there if it is not."""
+    given = os.environ.get("AFRL_UNDISTURBED")
+    run = LocalRun(Path(given) if given else tmp_path_factory.mktemp("undisturbed"))
+    try:
+        if not (run.output / "evaluation" / "manifest.json").exists():
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run.start()
+            run.succeed()
+        yield run
+    finally:
+        run.end()
 
 
 @dataclass(frozen=True)

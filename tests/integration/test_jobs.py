@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from experiments import tiny_experiment
+from trial_folders import checkpoints, last_checkpoints
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -51,7 +52,7 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
             enough.kill()
 
     output = local_cluster.storage / "runs" / "tiny"
-    wait(lambda: len(list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"))) >= 2)
+    wait(lambda: len(checkpoints(output)) >= 2)
     assert local_cluster.afrl_json("jobs", "stop", job_id)["message"].startswith("is STOPPED")
     assert "interrupted: the same command continues" in local_cluster.afrl("jobs", "logs", job_id).stdout
     assert not (output / "finetune" / "manifest.json").exists()
@@ -68,8 +69,8 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
     status = local_cluster.afrl_json("jobs", "status", job_id)
     assert (status["status"], status["attempt"], status["output"]) == ("SUCCEEDED", 2, "runs/tiny")
     assert [job["id"] for job in local_cluster.afrl_json("jobs", "list")] == [job_id]
-    [record] = output.glob("finetune/checkpoints/*/training.json")
-    curve = json.loads(record.read_text())["curve"]
+    [trial] = last_checkpoints(output)
+    curve = json.loads((trial / "training.json").read_text())["curve"]
     assert [row["env_steps"] for row in curve] == list(range(0, 2001, 100))
     assert (output / "evaluation" / "table.md").exists()
     assert (output.parent / "mlflow.db").exists()
@@ -111,17 +112,17 @@ def test_a_pretraining_that_is_killed_and_then_stopped(config: Path, local_clust
     local_cluster.afrl_json("submit", config, *longer, "--id", "pretraining")
     folder = local_cluster.storage / "pretraining"
 
-    def checkpoints() -> list[float]:
+    def saved_at() -> list[float]:
         return [file.stat().st_mtime for file in folder.glob("run/pretrain/checkpoint/training.json")]
 
-    wait(lambda: bool(checkpoints()))
-    before = checkpoints()
+    wait(lambda: bool(saved_at()))
+    before = saved_at()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             is_ours = str(local_cluster.storage).encode() in (process / "environ").read_bytes()
             if is_ours and (process / "cmdline").read_bytes().startswith(b"ray::_pretrain"):
                 os.kill(int(process.name), signal.SIGKILL)
-    wait(lambda: checkpoints() > before)
+    wait(lambda: saved_at() > before)
     report = local_cluster.afrl_json("jobs", "status", "pretraining")["report"]
     assert [failure["kind"] for failure in report["failures"]] == ["pretrain"]
     assert {stage["name"]: stage["status"] for stage in report["stages"]} == {

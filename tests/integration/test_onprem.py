@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from experiments import tiny_experiment
+from trial_folders import last_checkpoints
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
@@ -253,7 +254,7 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
         tunnel.kill()
         tunnel.wait()
     assert (hosts.shared / "runs" / "tiny" / "evaluation" / "table.md").exists()
-    assert len(list((hosts.shared / "runs" / "tiny" / "finetune" / "checkpoints").iterdir())) == 2
+    assert len(last_checkpoints(hosts.shared / "runs" / "tiny")) == 2
 
     down = python(*ray, "down", "--yes", tmp_path / "onprem.yaml")
     assert down.returncode == 0, down.stdout + down.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments import tiny_experiment
+from trial_folders import checkpoints
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
@@ -68,9 +69,7 @@ def test_stopped_before_its_time_is_up_and_continued(allocation: dict[str, str],
     output = tmp_path / "storage" / "runs" / "tiny"
     token = tmp_path / "storage" / f".ray-token-{allocation['SLURM_JOB_ID']}"
     first = start(allocation, tmp_path)
-    wait_for(
-        lambda: list(output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json")) or first.poll() is not None
-    )
+    wait_for(lambda: checkpoints(output) or first.poll() is not None)
     assert first.poll() is None, (tmp_path / "log").read_text()
     assert token.stat().st_mode & 0o777 == 0o600
     first.send_signal(signal.SIGTERM)  # what #SBATCH --signal=B:TERM@120 sends, to the script alone

@@ -1,7 +1,6 @@
 """A small experiment that trains under PGD and is evaluated under other faults than it trained with."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ import pandas as pd
 import pytest
 
 from afrl_ray.attacks import AttackBank
+from afrl_ray.cli import main
 from afrl_ray.config import FaultSettings
-from experiments import afrl_command
+from trial_folders import LAST_CHECKPOINTS, LEARNER
 
 SETTINGS = """
 environment: {id: hopper, max_episode_steps: 60}
@@ -41,17 +41,14 @@ evaluation:
     - {name: noisy sensors, fault: {type: observation_noise, magnitude: 0.5}}
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("ray_session")]
 
 
-def test_conditions_under_other_faults_and_trials_under_pgd(tmp_path: Path) -> None:
+def test_conditions_under_other_faults_and_trials_under_pgd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.yaml").write_text(SETTINGS)
     output = tmp_path / "run"
-    command = afrl_command("run", tmp_path / "x.yaml", f"output={output}", "--json")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-    summary = json.loads(done.stdout.strip().splitlines()[-1])
+    assert main(["--traceback", "run", str(tmp_path / "x.yaml"), f"output={output}", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert len(summary) == 3
     conditions = {"normal", "adversarial", "pgd", "dead joint", "noisy sensors", "mean"}
     assert all(set(estimates) == conditions for estimates in summary.values())
@@ -73,12 +70,12 @@ def test_conditions_under_other_faults_and_trials_under_pgd(tmp_path: Path) -> N
 
     bank = AttackBank.load(output / "attack_dead_joint_1" / "evaluation.npz")
     assert (bank.fault, len(bank)) == (FaultSettings(type="dead_joint", magnitude=1), 2)
-    curves = [json.loads(file.read_text())["curve"] for file in output.glob("finetune/checkpoints/*/training.json")]
+    curves = [json.loads(file.read_text())["curve"] for file in output.glob(f"{LAST_CHECKPOINTS}/training.json")]
     assert len(curves) == 2
     for curve in curves:
         assert all(np.isfinite(row["pgd"]) for row in curve)  # validated under what they train with
     assert curves[0][0] == curves[1][0]  # the hand-over is the same
-    replays = [np.load(file) for file in output.glob("finetune/checkpoints/*/algorithm/**/rows.npy")]
+    replays = [np.load(file) for file in output.glob(f"{LAST_CHECKPOINTS}/{LEARNER}/replay/rows.npy")]
     assert [len(rows) for rows in replays] == [2_400, 2_400]
     assert np.array_equal(replays[0][:2_000], replays[1][:2_000])
     assert not np.array_equal(replays[0][2_000:], replays[1][2_000:])  # another critic, other faults

@@ -1,4 +1,4 @@
-"""How pretraining ends; that it trains is tried in test_whole_pipeline.py."""
+"""How pretraining ends; that it trains is tried in tests/integration/test_whole_pipeline.py."""
 
 from pathlib import Path
 from typing import Any

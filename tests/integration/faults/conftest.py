@@ -1,6 +1,5 @@
-"""Runs to disturb, the undisturbed one beside them, and the record of what became of each fault."""
+"""Runs to disturb, and the record of what became of each fault."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,6 @@ from faults.hosts import Hosts, reason_against, switched_on
 from faults.record import Record
 from faults.runs import Job, LocalRun, Run, give_foundation
 from faults.servers import MLflowServer, mlflow_server, s3_bucket
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    """One of each test run; or the one that AFRL_UNDISTURBED names, made there if it is not."""
-    given = os.environ.get("AFRL_UNDISTURBED")
-    run = LocalRun(Path(given) if given else tmp_path_factory.mktemp("undisturbed"))
-    try:
-        if not (run.output / "evaluation" / "manifest.json").exists():
-            run.folder.mkdir(parents=True, exist_ok=True)
-            run.start()
-            run.succeed()
-        yield run
-    finally:
-        run.end()
 
 
 @pytest.fixture
@@ -61,9 +45,9 @@ def namespaces() -> None:
 
 @pytest.fixture(scope="session")
 def hosts(namespaces: None) -> Iterator[Hosts]:
-    """A head and two workers; a test that breaks one mends it."""
+    """A head and three workers; a test that breaks one mends it."""
     del namespaces
-    with switched_on(workers=2) as cluster:
+    with switched_on(workers=3) as cluster:
         yield cluster
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.host import Host
 from faults.hosts import Hosts, switched_on
 from faults.record import Record
 from faults.results import assert_as_undisturbed
@@ -16,31 +17,47 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 AFTER = 2 * INTERVAL
 
 
-def test_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
-    note = record("partition", job)
-    job.reach(AFTER)
+def lose_a_worker(hosts: Hosts, note: Record, how: Callable[[Host], None]) -> Host:
+    """A host with a trial, which the trials have gone on without."""
     host = hosts.worker_of_a_trial()
     nodes = hosts.living(host)
     assert nodes
-    note.strike(host.unplug)
+    note.strike(lambda: how(host))
     # the storage is a folder, which even a host without a network writes to: that alone is no recovery
     wait_for(lambda: hosts.given_up(nodes), "the head to give the host up")
     note.recovered()
-    host.plug_in()
-    note.end()
-    hosts.mend(host)  # its raylet ends when it learns that it was given up
+    return host
+
+
+def test_power_cut_and_then_a_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun) -> None:
+    """In one job, of which one host of three is left; the tests of each alone tell which of them went wrong."""
+    job.reach(AFTER)
+    notes = [Record("power_cut", job), Record("partition", job)]
+    lost = [lose_a_worker(hosts, note, how) for note, how in zip(notes, (Host.cut_power, Host.unplug), strict=True)]
+    lost[1].plug_in()
+    for note in notes:
+        note.end()
+    for host in lost:
+        hosts.mend(host)  # a raylet that was parted ends when it learns that it was given up
     assert_as_undisturbed(job.results, undisturbed.results)
 
 
+@pytest.mark.long
+def test_partition_that_heals(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    note = record("partition", job)
+    job.reach(AFTER)
+    host = lose_a_worker(hosts, note, Host.unplug)
+    host.plug_in()
+    note.end()
+    hosts.mend(host)
+    assert_as_undisturbed(job.results, undisturbed.results)
+
+
+@pytest.mark.long
 def test_power_cut(job: Job, hosts: Hosts, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
     note = record("power_cut", job)
     job.reach(AFTER)
-    host = hosts.worker_of_a_trial()
-    nodes = hosts.living(host)
-    assert nodes
-    note.strike(host.cut_power)
-    wait_for(lambda: hosts.given_up(nodes), "the head to give the host up")
-    note.recovered()
+    host = lose_a_worker(hosts, note, Host.cut_power)
     note.end()
     hosts.mend(host)
     assert_as_undisturbed(job.results, undisturbed.results)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,15 +16,11 @@ AFTER = 2 * INTERVAL
 
 @pytest.fixture
 def tracked(run: LocalRun, mlflow: MLflowServer) -> LocalRun:
-    run.environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{mlflow.port}"
-    run.database = mlflow.database
+    run.track_in(mlflow)
     return run
 
 
-def unsent(run: LocalRun) -> list[Path]:
-    return list((run.output / "unsent").rglob("*.json"))
-
-
+@pytest.mark.long  # `make test` does both to a run below an S3 URI
 def test_outage_and_killed_driver(
     tracked: LocalRun, mlflow: MLflowServer, undisturbed: LocalRun, record: Callable[..., Record]
 ) -> None:
@@ -34,13 +29,13 @@ def test_outage_and_killed_driver(
     note = record("mlflow_and_driver", tracked)
     tracked.reach(AFTER)
     note.strike(mlflow.kill)
-    wait_for(lambda: unsent(tracked), "entries on disk")
+    wait_for(lambda: tracked.unsent(), "entries on disk")
     tracked.kill_driver()
     tracked.resume()
     note.recovered()
     mlflow.start()
     note.end(resumed=True)
-    assert unsent(tracked) == []
+    assert tracked.unsent() == []
     assert_as_undisturbed(tracked.results, undisturbed.results)
 
 
@@ -55,10 +50,10 @@ def test_outage_of_a_minute(
     note.strike(mlflow.kill)
     begin = time.time()
     note.recovered()
-    wait_for(lambda: unsent(tracked), "entries on disk")
+    wait_for(lambda: tracked.unsent(), "entries on disk")
     time.sleep(max(0.0, 60 - (time.time() - begin)))
     mlflow.start()
     note.end()
     assert not note.facts["resumed"]
-    assert unsent(tracked) == []
+    assert tracked.unsent() == []
     assert_as_undisturbed(tracked.results, undisturbed.results)

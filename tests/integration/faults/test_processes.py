@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+import trial_folders
 from faults.record import Record
 from faults.results import assert_as_undisturbed
 from faults.runs import INTERVAL, STEPS, LocalRun
@@ -15,11 +16,14 @@ AFTER = 2 * INTERVAL
 """Steps of both trials before anything happens."""
 
 
-@pytest.mark.long  # `make test` kills the driver of a sweep in tests/pipeline
-def test_driver(run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+@pytest.mark.long  # `make test` kills the driver of a run below an S3 URI
+@pytest.mark.parametrize(("fault", "begun"), [("driver", 2), ("driver_before_a_trial", 1)])
+def test_driver(fault: str, begun: int, run: LocalRun, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
+    run.overrides = (f"runtime.trials_at_once={begun}",)
     run.start()
-    note = record("driver", run)
-    run.reach(AFTER)
+    note = record(fault, run)
+    run.reach(AFTER, trials=begun)
+    assert len(trial_folders.begun(run.output)) == begun
     note.strike(run.kill_driver)
     run.resume()
     note.recovered()

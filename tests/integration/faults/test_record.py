@@ -28,8 +28,8 @@ class Rehearsal(Run):
     def steps(self) -> dict[str, int]:
         return {TRIAL: self.checkpoint}
 
-    def rows_files(self, trial_id: str) -> set[str]:
-        assert trial_id == "a_00000"
+    def rows_files(self, trial: str) -> set[str]:
+        assert trial == TRIAL
         return set(self.files)
 
     def write(self, steps: int) -> None:

@@ -5,13 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from afrl_ray.algorithms.replay_log import ReplayLog
+from afrl_ray.cli import main
 from afrl_ray.networks import load_policy_file
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.mirror import Mirror
@@ -21,7 +22,7 @@ from experiments import afrl_command
 from faults.hosts import switched_on
 from faults.record import Record
 from faults.results import assert_as_undisturbed
-from faults.runs import INTERVAL, LocalRun, wait_for
+from faults.runs import CONFIG, INTERVAL, LocalRun, wait_for
 from faults.s3_runs import S3Job, S3Run
 from faults.servers import Bucket, MLflowServer
 
@@ -43,8 +44,38 @@ def stored(bucket: Bucket, tmp_path: Path) -> Iterator[S3Run]:
     one.end()
 
 
+def test_driver_and_working_copies_lost_while_mlflow_is_away(
+    stored: S3Run, mlflow: MLflowServer, undisturbed: LocalRun
+) -> None:
+    """The server goes, then the machine with the driver. The second machine knows nothing but the URI, and the server
+    is back before it ends; a third one finds everything finished."""
+    stored.track_in(mlflow)
+    stored.start()
+    note = Record("driver_s3", stored)
+    stored.reach(AFTER)
+    mlflow.kill()
+    wait_for(stored.unsent, "entries in the bucket")
+    note.strike(stored.kill_driver)
+    shutil.rmtree(stored.scratch)
+    stored.resume()
+    note.recovered()
+    mlflow.start()
+    note.end(resumed=True)
+    assert_kept(stored.words(), STAGES[:3])
+    assert not stored.unsent()
+    assert_as_undisturbed(stored.results, undisturbed.results)
+    assert (stored.output / "evaluation" / "table.md").exists()
+
+    shutil.rmtree(stored.scratch)
+    before, logged = len(stored.words()), stored.results.ended()
+    stored.start()
+    assert not stored.succeed()
+    assert_kept(stored.words()[before:], STAGES)
+    assert stored.results.ended() == logged
+
+
+@pytest.mark.long  # `make test` takes MLflow away besides
 def test_driver_and_working_copies(stored: S3Run, undisturbed: LocalRun, record: Callable[..., Record]) -> None:
-    """The second machine knows nothing but the URI; a third one finds everything finished."""
     stored.start()
     note = record("driver_s3", stored)
     stored.reach(AFTER)
@@ -53,17 +84,13 @@ def test_driver_and_working_copies(stored: S3Run, undisturbed: LocalRun, record:
     stored.resume()
     note.recovered()
     note.end(resumed=True)
-    for stage in STAGES[:3]:
-        assert f"{stage}: kept, s3://bucket/runs/faults/{stage}" in stored.words()
+    assert_kept(stored.words(), STAGES[:3])
     assert_as_undisturbed(stored.results, undisturbed.results)
-    assert (stored.output / "evaluation" / "table.md").exists()
 
-    shutil.rmtree(stored.scratch)
-    before = len(stored.words())
-    stored.start()
-    assert not stored.succeed()
-    for stage in STAGES:
-        assert f"{stage}: kept, s3://bucket/runs/faults/{stage}" in stored.words()[before:]
+
+def assert_kept(words: str, stages: Iterable[str]) -> None:
+    for stage in stages:
+        assert f"{stage}: kept, s3://bucket/runs/faults/{stage}" in words
 
 
 @pytest.mark.long
@@ -170,13 +197,15 @@ def test_what_cannot_be_written_to_is_one_line(
     assert str(error.value) == f"{location}: {reason}"
 
 
-def test_the_command_says_it_before_it_begins(stored: S3Run) -> None:
-    stored.overrides = ("output=s3://elsewhere/x",)
-    stored.start()
-    assert stored.process is not None
-    stored.process.wait(timeout=300)
+@pytest.mark.usefixtures("inside")
+def test_the_command_says_it_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFRL_SCRATCH", str(tmp_path / "scratch"))
+    (tmp_path / "faults.yaml").write_text(CONFIG)
+    assert main(["run", str(tmp_path / "faults.yaml"), "output=s3://elsewhere/x"]) == 2
     reason = "there is no such bucket, or not in this region (AWS_REGION)"
-    assert (stored.process.returncode, stored.words()) == (2, f"error: s3://elsewhere/x: {reason}\n")
+    assert capsys.readouterr() == ("", f"error: s3://elsewhere/x: {reason}\n")
 
 
 @pytest.mark.long

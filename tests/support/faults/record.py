@@ -74,7 +74,7 @@ class Record:
         return max(self._before[trial] - (min(later) - OFFLINE_ROWS), 0) if later else 0
 
     def _files_of(self, trial: str) -> set[str]:
-        return self.run.rows_files(trial.removeprefix("trial_"))
+        return self.run.rows_files(trial)
 
     def write(self) -> None:
         folder = os.environ.get("AFRL_RECORD")

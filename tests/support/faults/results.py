@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trial_folders import LEARNER, last_checkpoints, trial_failures, trial_names
+
 _NOT_REPEATABLE = ("time/",)
 
 
@@ -25,14 +27,16 @@ class Results:
 
     def curves(self) -> dict[str, list[dict[str, Any]]]:
         """Every trial's evaluation rows, from the last checkpoint."""
-        return {folder.name: json.loads((folder / "training.json").read_text())["curve"] for folder in self._trials()}
+        folders = last_checkpoints(self.output)
+        return {folder.name: json.loads((folder / "training.json").read_text())["curve"] for folder in folders}
+
+    def trial_names(self) -> list[str]:
+        """In the order in which the search made the trials."""
+        return trial_names(self.output)
 
     def states(self) -> dict[str, Any]:
         """Everything that decides how each trial would go on: networks, optimizers, generators, replay, curriculum."""
-        return {folder.name: _state(folder) for folder in self._trials()}
-
-    def _trials(self) -> list[Path]:
-        return sorted((self.output / "finetune" / "checkpoints").iterdir())
+        return {folder.name: _state(folder) for folder in last_checkpoints(self.output)}
 
     def logged(self) -> Counter[tuple[str, str, int, float]]:
         """How often MLflow has each (run, metric, step, value), without what depends on the clock."""
@@ -54,9 +58,7 @@ class Results:
 
     def trial_failures(self) -> int:
         """How often trials failed, as Tune has counted."""
-        newest = max((self.output / "finetune" / "tune").glob("experiment_state-*.json"))
-        trials = json.loads(newest.read_text())["trial_data"]
-        return sum(json.loads(metadata)["num_failures"] for _, metadata in trials)
+        return trial_failures(self.output)
 
     def trials_of_mlflow(self) -> Counter[tuple[str, int]]:
         """How often MLflow has each trial's row of each step."""
@@ -64,7 +66,7 @@ class Results:
 
 
 def _state(trial: Path) -> dict[str, Any]:
-    learner = trial / "algorithm" / "learner_group" / "learner"
+    learner = trial / LEARNER
     state: dict[str, Any] = {
         str(file.relative_to(learner)): pickle.loads(file.read_bytes())
         for file in learner.rglob("*.pkl")
@@ -95,6 +97,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 def assert_as_undisturbed(results: Results, undisturbed: Results) -> None:
     """The same rows, each once, and the same state to the last bit."""
     assert results.curves() == undisturbed.curves()
+    assert results.trial_names() == undisturbed.trial_names()
     assert differences(results.states(), undisturbed.states()) == []
     assert set(results.trials_of_mlflow().values()) == {1}
     trials = [name for name in undisturbed.ended() if "q=" in name or "beta=" in name]

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from experiments import afrl_command, tiny_experiment
 from faults.hosts import Hosts
 from faults.results import Results
+from faults.servers import MLflowServer
+from trial_folders import CHECKPOINTS, replay_of, trial_of
 
 ROOT = Path(__file__).parents[3]
 INTERVAL = 400
@@ -49,20 +51,36 @@ class Run(ABC):
     def results(self) -> Results:
         return Results(self.output, self.database)
 
-    def rows_files(self, trial_id: str) -> set[str]:
+    def files(self, pattern: str) -> Iterable[PurePath]:
+        """Files of the output that match, relative to it."""
+        return (file.relative_to(self.output) for file in self.output.glob(pattern))
+
+    def read(self, file: PurePath) -> bytes:
+        """
+        Raises:
+            FileNotFoundError: it has gone since it was listed.
+        """
+        return (self.output / file).read_bytes()
+
+    def rows_files(self, trial: str) -> set[str]:
         """Names of the files that hold the rows of a trial's replay."""
-        return {file.name for file in (self.output / "finetune" / "replay" / trial_id).glob("rows-*.npy")}
+        return {file.name for file in self.files(f"{replay_of(trial)}/rows-*.npy")}
 
     def steps(self) -> dict[str, int]:
         """The environment steps of each trial's last checkpoint."""
         found: dict[str, int] = {}
-        for file in self.output.glob("finetune/tune/trial_*/checkpoint_*/curriculum.json"):
+        for file in self.files(f"{CHECKPOINTS}/curriculum.json"):
             try:
-                step = json.loads((file.parent / "training.json").read_text())["step"]
+                step = json.loads(self.read(file.with_name("training.json")))["step"]
             except (FileNotFoundError, json.JSONDecodeError):
                 continue  # Tune deletes old ones
-            found[file.parents[1].name] = max(found.get(file.parents[1].name, 0), step)
+            trial = trial_of(file.parent)
+            found[trial] = max(found.get(trial, 0), step)
         return found
+
+    def unsent(self) -> list[PurePath]:
+        """What waits for MLflow to be back."""
+        return list(self.files("unsent/*/*.json"))
 
     def reach(self, steps: int, trials: int = 2) -> None:
         """Wait until so many trials have a checkpoint at `steps` or later."""
@@ -131,6 +149,11 @@ class LocalRun(Run):
                 cwd=self.folder,
                 env=environment | self.environment,
             )
+
+    def track_in(self, server: MLflowServer) -> None:
+        """Log to a server instead of a file."""
+        self.environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{server.port}"
+        self.database = server.database
 
     def _replaces(self, argument: str) -> bool:
         return any(one.partition("=")[0] == argument.partition("=")[0] for one in self.overrides)

@@ -1,8 +1,8 @@
 """The tiny experiment with its output in a bucket; `output` is a copy of it, made when it has succeeded."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from faults.hosts import Hosts
 from faults.runs import CONFIG, Job, LocalRun, Run
@@ -18,21 +18,16 @@ class InBucket(Run):
     def uri(self) -> str:
         return f"s3://bucket/{self.prefix.rstrip('/')}"
 
-    def steps(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for name in self.bucket.names(f"{self.prefix}finetune/tune/"):
-            if name.endswith("/curriculum.json"):
-                try:
-                    record = json.loads(self.bucket.read(name.replace("curriculum.json", "training.json")))
-                except self.bucket.client.exceptions.NoSuchKey:
-                    continue
-                trial = name.split("/")[-3]
-                found[trial] = max(found.get(trial, 0), record["step"])
-        return found
+    def files(self, pattern: str) -> Iterable[PurePath]:
+        names = self.bucket.names(self.prefix + pattern.partition("*")[0])
+        files = (PurePosixPath(name.removeprefix(self.prefix)) for name in names)
+        return (file for file in files if file.match(pattern))
 
-    def rows_files(self, trial_id: str) -> set[str]:
-        names = self.bucket.names(f"{self.prefix}finetune/replay/{trial_id}/")
-        return {name.rpartition("/")[2] for name in names if name.endswith(".npy")}
+    def read(self, file: PurePath) -> bytes:
+        try:
+            return self.bucket.read(f"{self.prefix}{file}")
+        except self.bucket.client.exceptions.NoSuchKey as error:
+            raise FileNotFoundError(file) from error
 
     def succeed(self) -> bool:
         resumed = super().succeed()
