@@ -47,8 +47,8 @@ def evaluate(
     if len(set(names)) < len(names):
         raise ValueError(f"conditions must have different names, not {names}")
     tables: dict[int, pd.DataFrame] = {}
-    for fault in {id(condition.fault): condition.fault for condition in episodes}.values():
-        own = [index for index, condition in enumerate(episodes) if condition.fault is fault]
+    for fault in dict.fromkeys(condition.fault for condition in episodes):
+        own = [index for index, condition in enumerate(episodes) if condition.fault == fault]
         tables |= zip(own, _play(runner, [episodes[index] for index in own], fault), strict=True)
     scores = pd.concat([tables[index] for index in range(len(episodes))], ignore_index=True)
     normalised = robot.normalized_score(scores["return"]) if robot else np.nan

@@ -71,6 +71,18 @@ class Fault(ABC):
         self.magnitude = magnitude
         self.body = body
 
+    def __eq__(self, other: object) -> bool:
+        """Whether episodes under one fault are episodes under the other."""
+        return isinstance(other, Fault) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[Any, ...]:
+        body = self.body
+        arrays = (body.action_low, body.action_high, body.observation_std)
+        return type(self), self.magnitude, *(array.tobytes() for array in arrays)
+
     @property
     @abstractmethod
     def parameters(self) -> ParameterSet:

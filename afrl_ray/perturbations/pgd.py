@@ -1,7 +1,7 @@
 """Projected gradient descent on the critic: a multiplicative fault that chooses δ anew at each step."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +50,9 @@ class StepwisePGD(Multiplicative):
         self._steps = settings.steps
         self._step_size = settings.step_size or 2.5 * magnitude / settings.steps
         self._critic = critic
+
+    def _identity(self) -> tuple[Any, ...]:
+        return *super()._identity(), self._steps, self._step_size, self._critic
 
     @torch.inference_mode()
     def executed(self, intended: FloatArray, episodes: RunningEpisodes) -> FloatArray:

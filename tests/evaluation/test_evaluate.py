@@ -48,6 +48,16 @@ def test_rows_belong_to_their_episodes() -> None:
     assert list(rows["perturbed"]) == [False] * 3 + [True] * 6
 
 
+def test_conditions_under_equal_faults_are_one_batch_too() -> None:
+    runner = RecordingRunner()
+    again = Multiplicative(FAULT.magnitude, Body.of(FAULT.body))
+    evaluate(runner, [PLAN.under("normal"), PLAN.under("random", fault=again)], policy="offline", robot=None)
+    assert runner.faults == [FAULT]
+    other = Multiplicative(0.2, FAULT.body)
+    evaluate(runner, [PLAN.under("normal"), PLAN.under("random", fault=other)], policy="offline", robot=None)
+    assert runner.faults == [FAULT, FAULT, other]
+
+
 def test_all_conditions_are_one_batch_taken_in_turn() -> None:
     runner = RecordingRunner()
     evaluate(runner, EPISODES, policy="offline", robot=None)
