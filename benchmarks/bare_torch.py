@@ -29,6 +29,7 @@ class BareTwinDelayed:
         hidden_sizes: Sequence[int],
         batch_size: int,
         num_rows: int = 100_000,
+        mixed_precision: bool = False,
     ) -> None:
         torch.manual_seed(0)
         self._sizes = [observation_size, action_size, 1, observation_size, 1]
@@ -37,6 +38,7 @@ class BareTwinDelayed:
         self._rows[:, -1] = 0.0
         self._behaviour_cloning = behaviour_cloning
         self._batch_size = batch_size
+        self._mixed_precision = mixed_precision
         self._actor = _perceptron(observation_size, hidden_sizes, action_size, nn.Tanh())
         self._critics = nn.ModuleList(_perceptron(observation_size + action_size, hidden_sizes, 1) for _ in range(2))
         self._actor_parameters = list(self._actor.parameters())
@@ -51,7 +53,8 @@ class BareTwinDelayed:
 
     def advance(self, updates: int) -> int:
         for _ in range(updates):
-            self._update()
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._mixed_precision):  # weights are cast once in it
+                self._update()
         return updates
 
     def _update(self) -> None:

@@ -1,8 +1,9 @@
 """Offline TD3+BC: updates per second on random data of Hopper's sizes.
 
 Ours is the RLlib Algorithm as pretraining runs it, by `Algorithm.train()`, in float32 ("ours") and in mixed precision
-("ours mixed"). The peers are d3rlpy's `fit` and a bare torch loop of the same updates. All have networks of 256 x 256,
-batches of 256 and as many threads, in one process; ours and d3rlpy standardise observations.
+("ours mixed"). The peers are d3rlpy's `fit` and a bare torch loop of the same updates, in float32 and under bfloat16
+autocast. All have networks of 256 x 256, batches of 256 and as many threads, in one process; ours and d3rlpy
+standardise observations.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def ours(
     return advancing(algorithm)
 
 
-def bare_torch() -> Advance:
+def bare_torch(mixed_precision: bool = False) -> Advance:
     return BareTwinDelayed(
         OBSERVATION_SIZE,
         ACTION_SIZE,
@@ -82,6 +83,7 @@ def bare_torch() -> Advance:
         hidden_sizes=HIDDEN_SIZES,
         batch_size=BATCH_SIZE,
         num_rows=ROWS,
+        mixed_precision=mixed_precision,
     ).advance
 
 
@@ -128,6 +130,8 @@ def main(arguments: argparse.Namespace) -> None:
     if is_installed("d3rlpy"):
         trainings["d3rlpy"] = d3rlpy_td3_bc()
     trainings["bare torch"] = bare_torch()
+    if mixed_precision_pays():
+        trainings["bare torch mixed"] = bare_torch(mixed_precision=True)
     contestants = {name: paced(advance, warm_up=WARM_UP, arguments=arguments) for name, advance in trainings.items()}
     rates = measure(contestants, arguments.repeats)
     threads = dict.fromkeys(contestants, arguments.threads)

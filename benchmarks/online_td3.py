@@ -2,8 +2,9 @@
 
 Ours is the RLlib Algorithm in the loop that fine-tuning runs, by `Algorithm.train()`: environment, replay, updates,
 metrics and weights to the env runner included, in float32 ("ours") and in mixed precision ("ours mixed"). The peers
-are the online trainings of Stable-Baselines3 and d3rlpy, a bare torch loop of the updates alone, and on request
-RLlib's own SAC. All have networks of 256 x 256, batches of 256, one environment and as many threads, in one process.
+are the online trainings of Stable-Baselines3, of SBX (the same in JAX) and of d3rlpy, a bare torch loop of the updates
+alone, in float32 and under bfloat16 autocast, and on request RLlib's own SAC. All have networks of 256 x 256, batches
+of 256, one environment and as many threads, in one process.
 """
 
 import argparse
@@ -54,18 +55,35 @@ def ours(mixed_precision: Literal["on", "off"], threads: int) -> Advance:
     return advancing(algorithm)
 
 
-def bare_torch() -> Advance:
+def bare_torch(mixed_precision: bool = False) -> Advance:
     return BareTwinDelayed(
-        OBSERVATION_SIZE, ACTION_SIZE, behaviour_cloning=False, hidden_sizes=HIDDEN_SIZES, batch_size=BATCH_SIZE
+        OBSERVATION_SIZE,
+        ACTION_SIZE,
+        behaviour_cloning=False,
+        hidden_sizes=HIDDEN_SIZES,
+        batch_size=BATCH_SIZE,
+        mixed_precision=mixed_precision,
     ).advance
 
 
 def stable_baselines3() -> Advance:
     with quiet_imports():
         from stable_baselines3 import TD3
+    return _trained_by_learn(TD3, device="cpu", policy_kwargs={"net_arch": list(HIDDEN_SIZES)})
+
+
+def sbx() -> Advance:
+    """Stable-Baselines3 in JAX."""
+    with quiet_imports():
+        from sbx import TD3
+    return _trained_by_learn(TD3, policy_kwargs={"net_arch": list(HIDDEN_SIZES)})
+
+
+def _trained_by_learn(algorithm: Any, **options: Any) -> Advance:
+    with quiet_imports():
         from stable_baselines3.common.noise import NormalActionNoise
 
-    model = TD3(
+    model = algorithm(
         "MlpPolicy",
         _gymnasium_environment(),
         learning_rate=3e-4,
@@ -76,9 +94,8 @@ def stable_baselines3() -> Advance:
         gradient_steps=1,
         policy_delay=2,
         action_noise=NormalActionNoise(np.zeros(ACTION_SIZE), np.full(ACTION_SIZE, 0.1)),
-        policy_kwargs={"net_arch": list(HIDDEN_SIZES)},
-        device="cpu",
         seed=0,
+        **options,
     )
 
     def advance(steps: int) -> int:
@@ -160,9 +177,13 @@ def main(arguments: argparse.Namespace) -> None:
         trainings["ours mixed"] = ours("on", arguments.threads)
     if is_installed("stable_baselines3"):
         trainings["sb3"] = stable_baselines3()
+    if is_installed("sbx"):
+        trainings["sbx"] = sbx()
     if is_installed("d3rlpy"):
         trainings["d3rlpy"] = d3rlpy_td3()
     trainings["bare torch"] = bare_torch()
+    if mixed_precision_pays():
+        trainings["bare torch mixed"] = bare_torch(mixed_precision=True)
     contestants = {name: paced(advance, warm_up=WARM_UP, arguments=arguments) for name, advance in trainings.items()}
     if arguments.stock:
         contestants["rllib sac"] = paced(stock_sac(), warm_up=RANDOM_STEPS + 10, arguments=arguments)
