@@ -110,9 +110,9 @@ def _rows(optimizer: str, result: AttackResult) -> pd.DataFrame:
     )
 
 
-def _returns(runner: EpisodeRunner, fault: Fault, deltas: np.ndarray, episodes: int) -> np.ndarray:
-    """Mean returns (n,) of `deltas` (n, P); each that occurs several times is played once."""
-    different, row = np.unique(deltas.astype(np.float32), axis=0, return_inverse=True)
+def _returns(runner: EpisodeRunner, fault: Fault, parameters: np.ndarray, episodes: int) -> np.ndarray:
+    """Mean returns (n,) of `parameters` (n, P); each that occurs several times is played once."""
+    different, row = np.unique(parameters.astype(np.float32), axis=0, return_inverse=True)
     seeds = np.array([derive_seed(0, "attackers", "measuring", episode) for episode in range(episodes)])
     played = runner.run(np.tile(seeds, len(different)), np.repeat(different, episodes, axis=0), fault)
     return played.returns.reshape(len(different), episodes).mean(axis=1)[row.ravel()]

@@ -90,12 +90,12 @@ class SearchLog:
         return episodes
 
     def play_returns(
-        self, deltas: NDArray[np.float32], seeds: NDArray[np.int64], horizon: float = 1.0
+        self, parameters: NDArray[np.float32], seeds: NDArray[np.int64], horizon: float = 1.0
     ) -> Play[Returns]:
-        """Returns (n, E) of `deltas` (n, P) over `seeds` (E,), all of them played to the horizon."""
+        """Returns (n, E) of `parameters` (n, P) over `seeds` (E,), all of them played to the horizon."""
         if not len(seeds):
-            return np.zeros((len(deltas), 0))
-        episodes = yield from self.play([Candidate(delta, seeds, horizon) for delta in deltas])
+            return np.zeros((len(parameters), 0))
+        episodes = yield from self.play([Candidate(delta, seeds, horizon) for delta in parameters])
         return np.stack([one.returns for one in episodes])
 
 

@@ -52,7 +52,7 @@ class _Population:
             for purpose in ("fitness", "final")
         )
         self._rows: dict[str, int] = {}  # nevergrad's name of a line of descent -> row
-        self.deltas: NDArray[np.float32] = np.zeros((0, 0), np.float32)  # (P, A)
+        self.parameters: NDArray[np.float32] = np.zeros((0, 0), np.float32)  # (P, A)
         self.returns: Returns = np.zeros((0, 0))  # (P, n)
         self._told: Returns = np.zeros(0)  # (P,), what nevergrad believes
         self._negligible = 0.0
@@ -60,15 +60,15 @@ class _Population:
 
     def best(self) -> tuple[NDArray[np.float32], float]:
         fitness = self.returns.mean(axis=1)  # (P,)
-        return self.deltas[fitness.argmin()], float(fitness.min())
+        return self.parameters[fitness.argmin()], float(fitness.min())
 
     def begin(self) -> Play[None]:
         candidates = [self._optimizer.ask() for _ in range(self._settings.population)]
-        self.deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
+        self.parameters = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
         self._log.candidates += len(candidates)
         self._rows = {candidate.uid: row for row, candidate in enumerate(candidates)}
         seeds = self._seeds[: self._racing.first_episodes]
-        self.returns = yield from self._log.play_returns(self.deltas, seeds, self._racing.horizon)
+        self.returns = yield from self._log.play_returns(self.parameters, seeds, self._racing.horizon)
         self._told = self.returns.mean(axis=1)
         self._negligible = self._racing.tolerance * float(self._told.std())
         for candidate, fitness in zip(candidates, self._told, strict=True):
@@ -81,28 +81,28 @@ class _Population:
         matters = noise(self.returns) / np.sqrt(played) > self._negligible
         if hidden and matters and played < self._settings.episodes:
             seeds = self._seeds[played : played + 1]
-            more = yield from self._log.play_returns(self.deltas, seeds, self._racing.horizon)
+            more = yield from self._log.play_returns(self.parameters, seeds, self._racing.horizon)
             self.returns = np.concatenate([self.returns, more], axis=1)
 
     def evolve(self) -> Play[None]:
         """One child per member; those that win take their parents' places."""
         candidates = [self._optimizer.ask() for _ in range(self._settings.population)]
-        deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
+        parameters = np.stack([candidate.value for candidate in candidates]).astype(np.float32)
         self._log.candidates += len(candidates)
         rows = np.array([self._rows[candidate.heritage["lineage"]] for candidate in candidates])
         remainder = noise(self.returns)
-        returns, wins = yield from self._challenge(deltas, self.returns[rows], remainder * np.sqrt(2))
-        for candidate, delta, row, own, win in zip(candidates, deltas, rows, returns, wins, strict=True):
+        returns, wins = yield from self._challenge(parameters, self.returns[rows], remainder * np.sqrt(2))
+        for candidate, delta, row, own, win in zip(candidates, parameters, rows, returns, wins, strict=True):
             if win:
                 # a parent that lost what it was told with must still count as beaten
                 self._told[row] = min(own.mean(), self._told[row])
-                self.deltas[row], self.returns[row] = delta, own
+                self.parameters[row], self.returns[row] = delta, own
                 self._optimizer.tell(candidate, float(self._told[row]))
             else:
                 self._optimizer.tell(candidate, float(np.nextafter(self._told[row], np.inf) + remainder))
 
     def _challenge(
-        self, deltas: NDArray[np.float32], parents: Returns, noise_of_difference: float
+        self, parameters: NDArray[np.float32], parents: Returns, noise_of_difference: float
     ) -> Play[tuple[Returns, NDArray[np.bool_]]]:
         """Returns (P, n) of the children, and which of them (P,) have at most the mean return of their parents (P, n).
 
@@ -111,7 +111,7 @@ class _Population:
         episodes = parents.shape[1]
         newest_first = np.arange(episodes)[::-1]
         returns = np.zeros_like(parents)
-        alive = np.ones(len(deltas), np.bool_)
+        alive = np.ones(len(parameters), np.bool_)
         played = 0
         for target in sorted({max(1, episodes // _FIRST_BLOCK), episodes}):
             known, new = newest_first[:target], newest_first[played:target]
@@ -121,7 +121,7 @@ class _Population:
             challengers = np.flatnonzero(alive)
             outcomes = yield from self._log.play(
                 [
-                    Candidate(deltas[i], self._seeds[new], self._racing.horizon, remaining[i], self._log.loss)
+                    Candidate(parameters[i], self._seeds[new], self._racing.horizon, remaining[i], self._log.loss)
                     for i in challengers
                 ]
             )
@@ -133,13 +133,13 @@ class _Population:
 
     def final(self) -> Play[tuple[NDArray[np.float32], float]]:
         """The best member over all episodes, whole and with fresh seeds, and its mean return."""
-        alive = np.arange(len(self.deltas))
+        alive = np.arange(len(self.parameters))
         returns = np.zeros((len(alive), 0))
         prior = 2 * noise(self.returns) ** 2  # variance of a difference, worth two episodes' evidence
         episodes, target = self._settings.episodes, min(2, self._settings.episodes)
         while True:
             seeds = self._final_seeds[returns.shape[1] : target]
-            more = yield from self._log.play_returns(self.deltas[alive], seeds)
+            more = yield from self._log.play_returns(self.parameters[alive], seeds)
             returns = np.concatenate([returns, more], axis=1)  # (alive, target)
             if target == episodes:
                 break
@@ -152,4 +152,4 @@ class _Population:
             alive, returns = alive[keep], returns[keep]
             target = min(2 * target, episodes) if len(alive) > 1 else episodes
         best = int(returns.mean(axis=1).argmin())
-        return self.deltas[alive[best]], float(returns[best].mean())
+        return self.parameters[alive[best]], float(returns[best].mean())

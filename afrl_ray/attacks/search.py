@@ -124,14 +124,14 @@ def _plain_search(optimizer: Any, settings: AttackSettings, log: SearchLog) -> P
             with failures_of(setting_of(settings)):
                 candidates = [optimizer.ask() for _ in range(together)]
             log.candidates += len(candidates)
-            deltas = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (together, P)
-            returns = yield from log.play_returns(deltas, seeds)
+            parameters = np.stack([candidate.value for candidate in candidates]).astype(np.float32)  # (together, P)
+            returns = yield from log.play_returns(parameters, seeds)
             fitness = returns.mean(axis=1)  # (together,)
             with failures_of(setting_of(settings)):
                 for candidate, value in zip(candidates, fitness, strict=True):
                     optimizer.tell(candidate, float(value))
             if fitness.min() < best:
-                best, best_delta = float(fitness.min()), deltas[fitness.argmin()]
+                best, best_delta = float(fitness.min()), parameters[fitness.argmin()]
         log.record(best_delta, best)
     return log.result()
 

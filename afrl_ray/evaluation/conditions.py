@@ -32,7 +32,7 @@ class ConditionEpisodes:
     """The experiment's seed, from which everything here is derived."""
     seeds: NDArray[np.int64]  # (N,)
     """One environment seed per episode, in [0, 2³¹)."""
-    deltas: FloatArray  # (N, P)
+    parameters: FloatArray  # (N, P)
     """Parameters of `fault`; NaN where each step chooses anew."""
     fault: Fault
 
@@ -72,8 +72,8 @@ class EvaluationPlan:
             ValueError: the adversarial condition has no bank, or one of another fault or robot.
         """
         fault = fault or self.fault
-        deltas = self._deltas(condition, bank, fault)
-        return ConditionEpisodes(name or condition, self.run_seed, self._seeds(), deltas, fault)
+        parameters = self._parameters(condition, bank, fault)
+        return ConditionEpisodes(name or condition, self.run_seed, self._seeds(), parameters, fault)
 
     def _derive(self, *path: str | int) -> int:
         return derive_seed(self.run_seed, "evaluation", self.purpose, *path)
@@ -81,12 +81,12 @@ class EvaluationPlan:
     def _seeds(self) -> NDArray[np.int64]:
         return np.array([self._derive(episode) for episode in range(self.episodes)], dtype=np.int64)
 
-    def _deltas(self, condition: Condition, bank: FloatArray | None, fault: Fault) -> FloatArray:
-        deltas = np.tile(fault.neutral, (self.episodes, 1))
+    def _parameters(self, condition: Condition, bank: FloatArray | None, fault: Fault) -> FloatArray:
+        parameters = np.tile(fault.neutral, (self.episodes, 1))
         if condition == "normal":
-            return deltas
+            return parameters
         for episode in range(self.episodes):
             member = bank if bank is None or len(bank) == 0 else bank[[episode % len(bank)]]
             generator = np.random.default_rng(self._derive(condition, episode))
-            deltas[episode] = draw_parameters(condition, 1, fault, q=1.0, bank=member, generator=generator)[0]
-        return deltas
+            parameters[episode] = draw_parameters(condition, 1, fault, q=1.0, bank=member, generator=generator)[0]
+        return parameters

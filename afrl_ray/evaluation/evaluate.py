@@ -57,12 +57,12 @@ def evaluate(
 
 def _play(runner: EpisodeRunner, episodes: Sequence[ConditionEpisodes], fault: Fault) -> list[pd.DataFrame]:
     """A table for each of `episodes`, all of them under `fault`."""
-    deltas = np.concatenate([condition.deltas for condition in episodes])  # (sum of N, P)
+    parameters = np.concatenate([condition.parameters for condition in episodes])  # (sum of N, P)
     seeds = np.concatenate([condition.seeds for condition in episodes])  # (sum of N,)
     counts = [len(condition) for condition in episodes]
     indices = np.concatenate([np.arange(count) for count in counts])  # (sum of N,)
     in_turn = np.argsort(indices, kind="stable")
-    result = runner.run(seeds[in_turn], deltas[in_turn], fault)
+    result = runner.run(seeds[in_turn], parameters[in_turn], fault)
     row = np.argsort(in_turn)
     rows = pd.DataFrame(
         {
@@ -72,8 +72,8 @@ def _play(runner: EpisodeRunner, episodes: Sequence[ConditionEpisodes], fault: F
             "episode_seed": seeds,
             "return": result.returns[row],
             "length": result.lengths[row],
-            "perturbed": np.any(deltas != fault.neutral, axis=1),
-            "delta": deltas.tolist(),
+            "perturbed": np.any(parameters != fault.neutral, axis=1),
+            "delta": parameters.tolist(),
         }
     )
     ends = np.cumsum(counts)

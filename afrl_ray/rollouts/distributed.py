@@ -22,8 +22,8 @@ _MOST_EPISODES_PER_TASK = 2 * MAX_PARALLEL
 class EpisodeRunner(Protocol):
     """Plays episodes of one policy in one kind of environment, wherever they run."""
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
-        """One episode for each of `seeds` (N,) under `deltas` (N, P), the parameters of `fault`.
+    def run(self, seeds: ArrayLike, parameters: ArrayLike, fault: Fault | None = None) -> Episodes:
+        """One episode for each of `seeds` (N,) under `parameters` (N, P) of `fault`.
 
         Without a `fault` it is multiplicative.
         """
@@ -48,8 +48,8 @@ class LocalRollouts:
         self._environment = environment
         self._max_parallel = max_parallel
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
-        return run_episodes(self._policy, self._environment, seeds, deltas, self._max_parallel, fault)
+    def run(self, seeds: ArrayLike, parameters: ArrayLike, fault: Fault | None = None) -> Episodes:
+        return run_episodes(self._policy, self._environment, seeds, parameters, self._max_parallel, fault)
 
     def play(self, candidates: Sequence[Candidate], fault: Fault | None = None) -> list[CandidateEpisodes]:
         return play_candidates(self._policy, self._environment, candidates, self._max_parallel, fault)
@@ -78,14 +78,14 @@ class DistributedRollouts:
         self._policy = ray.put(policy)
         self._environment = environment
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
-        """One episode for each of `seeds` (N,) under `deltas` (N, P); interrupts and dead tasks as in `fan_out`."""
-        all_seeds, all_deltas = np.asarray(seeds), np.asarray(deltas)
+    def run(self, seeds: ArrayLike, parameters: ArrayLike, fault: Fault | None = None) -> Episodes:
+        """One episode for each of `seeds` (N,) under `parameters` (N, P); interrupts and dead tasks as in `fan_out`."""
+        all_seeds, all_parameters = np.asarray(seeds), np.asarray(parameters)
         count = self._share_count(len(all_seeds), len(all_seeds))
         shares = np.array_split(np.arange(len(all_seeds)), max(1, count))
         parts = fan_out(
             partial(run_episodes, fault=fault),
-            [(self._policy, self._environment, all_seeds[share], all_deltas[share]) for share in shares],
+            [(self._policy, self._environment, all_seeds[share], all_parameters[share]) for share in shares],
             self._resources,
             self.workers,
         )

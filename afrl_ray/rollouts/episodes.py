@@ -57,7 +57,7 @@ class EpisodePool:
     the seed and θ, and neither on the other jobs nor on when it ran. Jobs are numbered in the order of submission;
     `returns`, `lengths` and `finished` are indexed by that number and valid at any time between two steps.
 
-    `deltas` are the parameters θ of `fault`, which is multiplicative, with θ = δ, where none is given.
+    `parameters` are the θ of `fault`, which is multiplicative, with θ = δ, where none is given.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class EpisodePool:
         self._max_parallel = max_parallel
         self._fault = fault
         self._seeds: IntArray = np.zeros(0, np.int64)
-        self._deltas: FloatArray | None = None  # (jobs, P)
+        self._parameters: FloatArray | None = None  # (jobs, P)
         self._waiting: deque[IntArray] = deque()  # groups of jobs that start together
         self._batches: list[_Batch] = []
         self.returns: NDArray[np.float64] = np.zeros(0)  # (jobs,), so far
         self.lengths: IntArray = np.zeros(0, np.int64)  # (jobs,), so far
         self.finished: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (jobs,), also True where cancelled
 
-    def submit(self, seeds: ArrayLike, deltas: ArrayLike, together: bool = False) -> IntArray:
-        """Queue one episode for each of `seeds` (n,) under `deltas` (n, P); returns the jobs' numbers (n,).
+    def submit(self, seeds: ArrayLike, parameters: ArrayLike, together: bool = False) -> IntArray:
+        """Queue one episode for each of `seeds` (n,) under `parameters` (n, P); returns the jobs' numbers (n,).
 
         `together` makes them start on the same step, so that they can be compared with each other on the way.
 
@@ -94,13 +94,15 @@ class EpisodePool:
             ValueError: the shapes do not agree.
         """
         new_seeds = np.asarray(seeds, dtype=np.int64)
-        new_deltas = np.asarray(deltas, dtype=np.float32)
-        if new_seeds.ndim != 1 or new_deltas.ndim != 2 or len(new_seeds) != len(new_deltas):
-            raise ValueError(f"need seeds (N,) and deltas (N, P), not {new_seeds.shape} and {new_deltas.shape}")
+        new_parameters = np.asarray(parameters, dtype=np.float32)
+        if new_seeds.ndim != 1 or new_parameters.ndim != 2 or len(new_seeds) != len(new_parameters):
+            raise ValueError(f"need seeds (N,) and parameters (N, P), not {new_seeds.shape} and {new_parameters.shape}")
         count = len(new_seeds)
         first = len(self._seeds)
         self._seeds = np.concatenate([self._seeds, new_seeds])
-        self._deltas = new_deltas if self._deltas is None else np.concatenate([self._deltas, new_deltas])
+        self._parameters = (
+            new_parameters if self._parameters is None else np.concatenate([self._parameters, new_parameters])
+        )
         self.returns = np.concatenate([self.returns, np.zeros(count)])
         self.lengths = np.concatenate([self.lengths, np.zeros(count, np.int64)])
         self.finished = np.concatenate([self.finished, np.zeros(count, np.bool_)])
@@ -161,12 +163,12 @@ class EpisodePool:
             self._open(jobs)
 
     def _open(self, jobs: IntArray) -> None:
-        assert self._deltas is not None  # since there are jobs
+        assert self._parameters is not None  # since there are jobs
         seeds = self._seeds[jobs]
         envs = make_vector_env(self._environment, [int(seed) for seed in seeds])
         fault = self._fault or _multiplicative(envs)
         env_ids = np.arange(len(jobs), dtype=np.int32)
-        episodes = RunningEpisodes(fault, self._deltas[jobs], seeds, envs.reset())
+        episodes = RunningEpisodes(fault, self._parameters[jobs], seeds, envs.reset())
         self._batches.append(_Batch(envs, env_ids, jobs, episodes))
 
 
@@ -179,19 +181,19 @@ def run_episodes(
     policy: ActingPolicy,
     environment: EnvironmentSettings,
     seeds: ArrayLike,
-    deltas: ArrayLike,
+    parameters: ArrayLike,
     max_parallel: int = MAX_PARALLEL,
     fault: Fault | None = None,
 ) -> Episodes:
-    """One episode for each of `seeds` (N,) under `deltas` (N, P), with at most `max_parallel` of them at a time.
+    """One episode for each of `seeds` (N,) under `parameters` (N, P), with at most `max_parallel` of them at a time.
 
-    `deltas` are the parameters of `fault`; of a multiplicative one where none is given.
+    `parameters` are those of `fault`; of a multiplicative one where none is given.
 
     Raises:
         ValueError: the shapes do not agree with each other or with the environment.
     """
     pool = EpisodePool(policy, environment, max_parallel, fault)
-    pool.submit(seeds, deltas)
+    pool.submit(seeds, parameters)
     with single_torch_thread():
         while pool.step():
             pass

@@ -27,11 +27,11 @@ class RecordingRunner:
     calls: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     faults: list[Fault | None] = field(default_factory=list)
 
-    def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
+    def run(self, seeds: ArrayLike, parameters: ArrayLike, fault: Fault | None = None) -> Episodes:
         self.faults.append(fault)
-        seeds, deltas = np.asarray(seeds), np.asarray(deltas)
-        self.calls.append((seeds, deltas))
-        return Episodes(seeds + 1000.0 * deltas.sum(axis=1, dtype=np.float64), seeds % 1000)
+        seeds, parameters = np.asarray(seeds), np.asarray(parameters)
+        self.calls.append((seeds, parameters))
+        return Episodes(seeds + 1000.0 * parameters.sum(axis=1, dtype=np.float64), seeds % 1000)
 
 
 def test_rows_belong_to_their_episodes() -> None:
@@ -61,11 +61,11 @@ def test_conditions_under_equal_faults_are_one_batch_too() -> None:
 def test_all_conditions_are_one_batch_taken_in_turn() -> None:
     runner = RecordingRunner()
     evaluate(runner, EPISODES, policy="offline", robot=None)
-    ((seeds, deltas),) = runner.calls
+    ((seeds, parameters),) = runner.calls
     assert seeds.shape == (9,)
-    assert deltas.shape == (9, 3)
-    np.testing.assert_array_equal(deltas[::3], np.zeros((3, 3)))
-    np.testing.assert_array_equal(deltas[2::3], np.repeat(BANK, 3, axis=0))
+    assert parameters.shape == (9, 3)
+    np.testing.assert_array_equal(parameters[::3], np.zeros((3, 3)))
+    np.testing.assert_array_equal(parameters[2::3], np.repeat(BANK, 3, axis=0))
 
 
 def test_conditions_under_other_faults_are_rows_like_the_others() -> None:
@@ -84,9 +84,9 @@ def test_conditions_under_other_faults_are_rows_like_the_others() -> None:
     assert list(rows["condition"].unique()) == [*CONDITIONS, "saturated", "again", "biased", "healthy"]
     for condition in others:
         own = rows[rows["condition"] == condition.condition]
-        np.testing.assert_allclose(np.stack(own["delta"]), condition.deltas)
+        np.testing.assert_allclose(np.stack(own["delta"]), condition.parameters)
         np.testing.assert_array_equal(own["episode_seed"], condition.seeds)
-        np.testing.assert_allclose(own["return"], condition.seeds + 1000.0 * condition.deltas.sum(axis=1))
+        np.testing.assert_allclose(own["return"], condition.seeds + 1000.0 * condition.parameters.sum(axis=1))
     assert runner.faults == [FAULT, saturation, bias]  # one batch for each
     perturbed = rows.groupby("condition")["perturbed"].all()
     assert perturbed[["saturated", "biased"]].all()
@@ -103,8 +103,8 @@ def test_pgd_episodes_are_perturbed_and_have_no_delta_of_their_own() -> None:
 
 def test_normalised_score_by_hand() -> None:
     class ExpertRunner:
-        def run(self, seeds: ArrayLike, deltas: ArrayLike, fault: Fault | None = None) -> Episodes:
-            del deltas, fault
+        def run(self, seeds: ArrayLike, parameters: ArrayLike, fault: Fault | None = None) -> Episodes:
+            del parameters, fault
             return Episodes(np.array([-20.272305, 3234.3, (3234.3 - 20.272305) / 2]), np.ones(len(np.asarray(seeds))))
 
     rows = evaluate(ExpertRunner(), [PLAN.under("normal")], policy="p", robot=find_robot("hopper"))

@@ -53,9 +53,9 @@ def test_every_condition_has_its_fault_and_the_parameters_that_it_chooses() -> N
     assert kinds["random"] == kinds["pgd"] == ("multiplicative", 0.3)
     assert kinds["biased"] == ("bias", 0.3)
     assert kinds["worst strong bias"] == ("bias", 1.0)
-    assert np.abs(by_name["weak"].deltas).max() <= np.float32(0.1)
+    assert np.abs(by_name["weak"].parameters).max() <= np.float32(0.1)
     assert isinstance(by_name["pgd"].fault, StepwisePGD)
-    np.testing.assert_array_equal(by_name["worst bias"].deltas[:, 0], np.float32([0.1, 0.2, 0.1, 0.2]))
+    np.testing.assert_array_equal(by_name["worst bias"].parameters[:, 0], np.float32([0.1, 0.2, 0.1, 0.2]))
     np.testing.assert_array_equal(by_name["weak"].seeds, by_name["normal"].seeds)
     # played together: the experiment's own, and those under one other fault
     assert by_name["normal"].fault is by_name["adversarial"].fault is by_name[ADAPTIVE].fault

@@ -22,18 +22,18 @@ def test_distributed_equals_local(workers: int) -> None:
     policy = small_policy()
     local, distributed = LocalRollouts(policy, SETTINGS), DistributedRollouts(policy, SETTINGS, workers)
     seeds = np.arange(7)
-    deltas = np.random.default_rng(0).uniform(-0.3, 0.3, (7, 3)).astype(np.float32)
-    expected, episodes = local.run(seeds, deltas), distributed.run(seeds, deltas)
+    parameters = np.random.default_rng(0).uniform(-0.3, 0.3, (7, 3)).astype(np.float32)
+    expected, episodes = local.run(seeds, parameters), distributed.run(seeds, parameters)
     np.testing.assert_array_equal(episodes.returns, expected.returns)
     np.testing.assert_array_equal(episodes.lengths, expected.lengths)
-    candidates = [Candidate(delta, seeds[:2], 0.5, limit=40.0) for delta in deltas[:5]]
+    candidates = [Candidate(delta, seeds[:2], 0.5, limit=40.0) for delta in parameters[:5]]
     for one, other in zip(distributed.play(candidates), local.play(candidates), strict=True):
         np.testing.assert_array_equal(one.returns, other.returns)
         assert one.stopped == other.stopped
     assert distributed.play([]) == []
     noise = make_fault(FaultSettings(type="action_noise", magnitude=0.4), Body.of(policy))
-    under_noise = distributed.run(seeds, np.abs(deltas), noise)
-    np.testing.assert_array_equal(under_noise.returns, local.run(seeds, np.abs(deltas), noise).returns)
+    under_noise = distributed.run(seeds, np.abs(parameters), noise)
+    np.testing.assert_array_equal(under_noise.returns, local.run(seeds, np.abs(parameters), noise).returns)
     assert not np.array_equal(under_noise.returns, episodes.returns)
     for one, other in zip(distributed.play(candidates[:3], noise), local.play(candidates[:3], noise), strict=True):
         np.testing.assert_array_equal(one.returns, other.returns)

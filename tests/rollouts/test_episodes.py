@@ -136,7 +136,7 @@ def test_groups_start_together_even_when_they_wait_or_are_too_large() -> None:
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match=r"need seeds \(N,\) and deltas \(N, P\)"):
+    with pytest.raises(ValueError, match=r"need seeds \(N,\) and parameters \(N, P\)"):
         run_episodes(Constant(1.0), COUNTER, [0, 1], np.zeros((3, 1)))
     with pytest.raises(ValueError, match="θ has 2 numbers, a multiplicative fault of this robot takes 1"):
         run_episodes(Constant(1.0), COUNTER, [0], np.zeros((1, 2)))
@@ -192,12 +192,12 @@ def test_under_every_fault_an_episode_depends_on_policy_seed_and_parameters_alon
 def test_a_simulated_episode_depends_on_policy_seed_and_delta_alone() -> None:
     policy = small_policy()
     generator = np.random.default_rng(0)
-    seeds, deltas = np.arange(13), generator.uniform(-0.3, 0.3, (13, 3)).astype(np.float32)
-    together = run_episodes(policy, HOPPER, seeds, deltas)
+    seeds, parameters = np.arange(13), generator.uniform(-0.3, 0.3, (13, 3)).astype(np.float32)
+    together = run_episodes(policy, HOPPER, seeds, parameters)
     order = generator.permutation(13)
-    shuffled = run_episodes(policy, HOPPER, seeds[order], deltas[order], max_parallel=3)
+    shuffled = run_episodes(policy, HOPPER, seeds[order], parameters[order], max_parallel=3)
     np.testing.assert_array_equal(shuffled.returns, together.returns[order])
     np.testing.assert_array_equal(shuffled.lengths, together.lengths[order])
-    alone = run_episodes(policy, HOPPER, seeds[5:6], deltas[5:6])
+    alone = run_episodes(policy, HOPPER, seeds[5:6], parameters[5:6])
     assert alone.returns[0] == together.returns[5]
     assert len(set(together.returns)) == 13
