@@ -22,8 +22,8 @@ import numpy as np
 from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.config import EnvironmentSettings, ExperimentSettings
 from afrl_ray.networks import limit_threads
+from afrl_ray.pipeline.runs.configuration import trial_algorithm_config
 from afrl_ray.pipeline.training import Training
-from afrl_ray.pipeline.trial import trial_algorithm_config
 from side_by_side import machine, print_record, record_parser
 from training import start_ray
 

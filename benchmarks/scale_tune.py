@@ -23,7 +23,7 @@ from ray import tune
 from afrl_ray.attacks import AttackBank, BankClient
 from afrl_ray.config import AdaptiveCurriculum, ExperimentSettings, FaultSettings, TrackingSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
-from afrl_ray.pipeline.trial_board import TrialBoard
+from afrl_ray.pipeline.runs.trial_board import TrialBoard
 from afrl_ray.tracking import ExperimentTracker
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
 from side_by_side import machine, print_record, record_parser

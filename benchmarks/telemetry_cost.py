@@ -16,7 +16,7 @@ from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from afrl_ray.algorithms.env_runner import NUM_FAULT_DRAWS_LIFETIME
 from afrl_ray.algorithms.learner import NUM_UPDATES_LIFETIME
-from afrl_ray.pipeline.meter import TrainingMeter
+from afrl_ray.pipeline.counters import TrainingCounters
 from afrl_ray.telemetry.board import Board
 from afrl_ray.telemetry.metrics import BANK_READ_SECONDS, SCORE, Q
 from side_by_side import machine, print_record, record_parser
@@ -39,7 +39,7 @@ def read_counts() -> Callable[[], None]:
     logger = MetricsLogger(root=True)
     paths = [(ENV_RUNNER_RESULTS, name) for name in ("num_env_steps_sampled_lifetime", "num_episodes_lifetime")]
     paths += [(ENV_RUNNER_RESULTS, NUM_FAULT_DRAWS_LIFETIME), (LEARNER_RESULTS, ALL_MODULES, NUM_UPDATES_LIFETIME)]
-    meter = TrainingMeter(SimpleNamespace(metrics=logger, lost_env_runners=0), "adversarial")  # type: ignore[arg-type]
+    meter = TrainingCounters(SimpleNamespace(metrics=logger, lost_env_runners=0), "adversarial")  # type: ignore[arg-type]
 
     def call() -> None:
         for path in paths:

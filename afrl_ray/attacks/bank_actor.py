@@ -78,10 +78,6 @@ class BankClient:
         version = self._ask(lambda actor: actor.set_state.remote(trial_id, state), f"set q of trial {trial_id}")
         return version is not None
 
-    def fetch_bank(self) -> AttackBank | None:
-        """The bank as the actor has it."""
-        return self._ask(lambda actor: actor.bank.remote(), "read the bank")
-
     def kill(self) -> None:
         """End the actor, if there is one."""
         with suppress(RayError, ValueError):
@@ -117,58 +113,44 @@ class BankClient:
         return None
 
 
-_held: dict[tuple[str, str], CurriculumState] = {}
-"""States that nobody else changes for now, by bank and trial: whoever samples in this process need not ask."""
-
-
 @dataclass
 class BankSource:
-    """What one trial's env runners ask before each sample call; remembers the last answer.
+    """What one trial's env runners ask before each sample call.
 
-    A trial asks the actor once per step of Tune (`hold`), since q moves only between two of them, and tells its env
-    runners in other processes (`take_over`). One that was started again since asks the actor each time.
+    q moves only between two steps of a trial, which tells its env runners (`take_over`). One that was started again
+    since asks the actor each time, and goes on with what it knew where that is away.
     """
 
     client: BankClient
     trial_id: str
     condition: Condition
     last_state: CurriculumState
-    """In force until the actor says otherwise."""
+    """In force until somebody says otherwise."""
     pgd: PGDSettings = field(default_factory=PGDSettings)
     critic: GradientSource | None = None
     """What pgd descends on; None: the critic that is being trained."""
     observation_std: NDArray[np.float32] | None = None  # (O,)
     """σ of the observations' noise; None: that of the policy that acts."""
+    _is_told: bool = field(default=False, repr=False)
 
-    def state(self) -> CurriculumState:
-        """The state that this process holds; else the trial's state now, or the last one known."""
-        held = _held.get((self.client.name, self.trial_id))
-        if held is None:
-            begin = time.perf_counter()
-            held = self.client.state(self.trial_id) or self.last_state
-            BANK_READ_SECONDS.observe(time.perf_counter() - begin, trial=self.trial_id)
-        self.last_state = held
-        return held
+    def known(self) -> CurriculumState | None:
+        """The trial's state as the actor has it; None where it has none, or is away."""
+        return self.client.state(self.trial_id)
 
-    def hold(self) -> CurriculumState:
-        """Ask now, and hold the answer in this process until the next `hold` or `set_state`."""
-        key = (self.client.name, self.trial_id)
-        _held.pop(key, None)
-        _held[key] = self.state()
-        return _held[key]
-
-    def take_over(self, state: CurriculumState) -> None:
-        """Hold `state`, which the trial has asked for, in this process until the next `hold` or `take_over`."""
-        self.last_state = state
-        _held[self.client.name, self.trial_id] = state
-
-    def set_state(self, state: CurriculumState) -> bool:
-        """Put `state` in force, in this process until the next `hold`, and in the actor; False where that is away."""
-        self.take_over(state)
+    def tell(self, state: CurriculumState) -> bool:
+        """Set the trial's state in the actor; False where that is away."""
         return self.client.set_state(self.trial_id, state)
 
+    def take_over(self, state: CurriculumState) -> None:
+        """Hold `state` without asking, until the next one comes."""
+        self.last_state, self._is_told = state, True
+
     def snapshot(self) -> PerturbationSnapshot:
-        bank = self.client.bank
+        if not self._is_told:
+            begin = time.perf_counter()
+            self.last_state = self.known() or self.last_state
+            BANK_READ_SECONDS.observe(time.perf_counter() - begin, trial=self.trial_id)
+        bank, q = self.client.bank, self.last_state.q
         return PerturbationSnapshot(
-            self.condition, self.state().q, bank.fault, bank.deltas, self.pgd, self.critic, self.observation_std
+            self.condition, q, bank.fault, bank.deltas, self.pgd, self.critic, self.observation_std
         )

@@ -153,6 +153,24 @@ class ExperimentSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _population_trains_together(self) -> "ExperimentSettings":
+        search, finetune, at_once = self.search, self.finetune, self.runtime.trials_at_once
+        if search is None or search.scheduler != "pbt":
+            return self
+        if at_once is not None and at_once < search.samples:
+            raise ValueError(
+                f"the {search.samples} members of a population train together, and runtime.trials_at_once is "
+                f"{at_once}; write runtime.trials_at_once: {search.samples}, or leave it out"
+            )
+        if search.exploit_evaluations * finetune.evaluation_interval % finetune.checkpoint_interval:
+            raise ValueError(
+                f"members of a population go on from each other's checkpoints: search.exploit_evaluations "
+                f"({search.exploit_evaluations}) times finetune.evaluation_interval ({finetune.evaluation_interval}) "
+                f"is not a multiple of finetune.checkpoint_interval ({finetune.checkpoint_interval})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _epsilon_bounds_something(self) -> "ExperimentSettings":
         own, epsilon = self.perturbation.fault, self.perturbation.epsilon
         others = [one.fault for one in self.evaluation.conditions if isinstance(one, ConditionSettings)]

@@ -90,20 +90,24 @@ Dimension = Annotated[Choice | Uniform | LogUniform, BeforeValidator(_read_dimen
 class SearchSettings(Settings):
     """Trials of the fine-tuning stage that differ in some settings."""
 
-    method: Literal["grid", "random"] = "grid"
-    """grid: every combination of the listed values; random: draws from lists and distributions."""
+    method: Literal["grid", "random", "optuna"] = "grid"
+    """grid: every combination of the listed values; random: draws from lists and distributions; optuna: draws where
+    earlier trials were good (needs `pip install "afrl-ray[optuna]"`)."""
     space: dict[str, Dimension] = Field(min_length=1)
-    """Dotted setting -> list of values, or for a random search also {uniform|loguniform: [low, high]}."""
+    """Dotted setting -> list of values, or for another search than a grid also {uniform|loguniform: [low, high]}."""
     samples: PositiveInt = 1
-    """Number of trials of a random search; a grid has each of its combinations once."""
-    scheduler: Literal["fifo", "asha"] = "fifo"
-    """The Tune scheduler that the curriculum scheduler wraps."""
+    """Number of trials; a grid has each of its combinations once."""
+    scheduler: Literal["fifo", "asha", "pbt"] = "fifo"
+    """The Tune scheduler that the curriculum scheduler wraps. asha: bad trials are stopped early; pbt: `samples` trials
+    are a population, whose worst members now and then go on from the best ones, with other values."""
     grace_evaluations: PositiveInt = 3
     """ASHA never stops a trial before this many evaluations."""
+    exploit_evaluations: PositiveInt = 3
+    """Evaluations of a population's member until it may go on from another (ours)."""
 
     @model_validator(mode="after")
     def _grid_has_each_combination_once(self) -> "SearchSettings":
-        if self.method == "random":
+        if self.method != "grid":
             return self
         for name, dimension in self.space.items():
             if not isinstance(dimension, Choice):
@@ -119,4 +123,22 @@ class SearchSettings(Settings):
                 f"samples is {self.samples}, but repetitions of a grid would be exact copies; "
                 "list seeds in search.space, such as seed: [0, 1, 2], or set search.method to random"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _population_can_change(self) -> "SearchSettings":
+        if self.scheduler != "pbt":
+            return self
+        if self.method != "random" or self.samples < 2:
+            raise ValueError(
+                f"a population (search.scheduler pbt) is drawn at random and has members: method is {self.method} and "
+                f"samples {self.samples}; write method: random and samples: 4, say"
+            )
+        for name, dimension in self.space.items():
+            values = dimension.choice if isinstance(dimension, Choice) else ()
+            if not name.startswith("curriculum.") or any(not isinstance(value, int | float) for value in values):
+                raise ValueError(
+                    f"a population changes numbers of the curriculum on the way, and {name} is none; "
+                    "write search.scheduler: fifo or asha, or leave it out of search.space"
+                )
         return self

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from afrl_ray.config import AdaptiveCurriculum, CurriculumSettings, FixedCurriculum, LinearCurriculum
+from afrl_ray.config import (
+    AdaptiveCurriculum,
+    CurriculumSettings,
+    FinetuneSettings,
+    FixedCurriculum,
+    LinearCurriculum,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,11 @@ def next_state(
         return CurriculumState(_clip(state.q + bounded, 0.0, 1.0), average, state.evaluations + 1)
     change = settings.q_max / total_evaluations if isinstance(settings, LinearCurriculum) else 0.0  # equation 10
     return replace(state, q=_clip(state.q + change, 0.0, 1.0), evaluations=state.evaluations + 1)
+
+
+def total_evaluations(finetune: FinetuneSettings) -> int:
+    """K, the number of evaluations that move q; the one after the last step moves nothing."""
+    return -(-finetune.steps // finetune.evaluation_interval)
 
 
 def mean_q(env_steps: Sequence[float], q: Sequence[float]) -> float:

@@ -1,6 +1,5 @@
 """Stage directories with manifests: what is done is skipped, what died resumes, nothing is overwritten."""
 
-import hashlib
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from typing import Any
 from afrl_ray.config import EnvironmentSettings
 from afrl_ray.config.location import without_password
 from afrl_ray.envs import simulator
+from afrl_ray.pipeline.identity import content_key
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.storage import put_in_place, sync, to_disk
 
@@ -86,11 +86,6 @@ def recover_directory(final: Path) -> Path | None:
     if not final.exists() and previous.exists():
         previous.replace(final)
     return final if final.exists() else None
-
-
-def content_key(content: Any) -> str:
-    """SHA-256 of the canonical JSON of `content`."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def command_line() -> str:

@@ -11,9 +11,10 @@ from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.envs import check_policy_fits
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body, make_fault
-from afrl_ray.pipeline.artifacts import Stage, content_key
+from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.identity import content_key
 from afrl_ray.pipeline.pretrain import offline_policy
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.rollouts import CandidateRunner, DistributedRollouts, KeptRollouts
@@ -26,7 +27,7 @@ def attack_stage(experiment: Experiment, pretrain: Stage, fault: FaultSettings |
     """Where the banks of the experiment's own fault lie, or those of another one that only the evaluation asks for."""
     fault = fault or experiment.fault
     name = "attack" if fault == experiment.fault else f"attack_{fault.type}_{fault.magnitude:.15g}"
-    return experiment.stage(name, {"attack"}, {"pretrain": pretrain.key}, fault=fault.model_dump())
+    return experiment.stage(name, "attack", {"pretrain": pretrain.key}, fault=fault.model_dump())
 
 
 def load_bank(stage: Stage, purpose: BankPurpose) -> AttackBank:

@@ -10,12 +10,13 @@ from afrl_ray.config import ExperimentSettings, FaultSettings, with_settings
 from afrl_ray.envs import check_policy_fits, find_robot
 from afrl_ray.evaluation.statistics import Summary
 from afrl_ray.networks import Policy
-from afrl_ray.pipeline.artifacts import content_key, read_json, write_json
+from afrl_ray.pipeline.artifacts import read_json, write_json
 from afrl_ray.pipeline.attack import adversarial_faults
 from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import adaptive_banks, adaptive_banks_directory, measure, write_results
 from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.identity import content_key
 from afrl_ray.pipeline.progress import say
 
 _KEY = "key.json"

@@ -37,7 +37,7 @@ def connect(runtime: RuntimeSettings) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # MLflow is where trials are logged
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")  # seconds between two snapshots of a sweep
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # seconds between two snapshots, which nobody reads
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output prints a banner even when it is silenced
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:

@@ -18,7 +18,7 @@ def data_stage(experiment: Experiment) -> Stage:
     origin = {}
     if isinstance(settings.data, GeneratedData):
         origin["policy"] = load_data_policy(settings.data, settings.environment).fingerprint()
-    return experiment.stage("data", {"data"}, origin)
+    return experiment.stage("data", "data", origin)
 
 
 def refuse_other_data(stage: Stage, settings: DataSettings) -> None:

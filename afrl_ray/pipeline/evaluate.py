@@ -29,7 +29,7 @@ from afrl_ray.pipeline.experiment import Experiment
 from afrl_ray.pipeline.finetune import best_trial, learning_curves_table, trial_outcomes
 from afrl_ray.pipeline.pretrain import offline_critic, offline_policy
 from afrl_ray.pipeline.progress import progress, say
-from afrl_ray.pipeline.search import file_names
+from afrl_ray.pipeline.runs.names import file_names
 from afrl_ray.rollouts import DistributedRollouts
 
 OFFLINE = "offline"
@@ -39,9 +39,7 @@ _MEASURED = "measured"
 
 
 def evaluation_stage(experiment: Experiment, attack: Stage, finetune: Stage) -> Stage:
-    return experiment.stage(
-        "evaluation", {"evaluation", "attack", "perturbation"}, {"attack": attack.key, "finetune": finetune.key}
-    )
+    return experiment.stage("evaluation", "evaluation", {"attack": attack.key, "finetune": finetune.key})
 
 
 def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, finetune: Stage) -> Stage:
@@ -52,7 +50,7 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
         return stage
     stage.begin()
     connect(settings.runtime)
-    outcomes = trial_outcomes(finetune)
+    outcomes = trial_outcomes(experiment, finetune)
     policies = {OFFLINE: offline_policy(pretrain)}
     policies |= {outcome.name: load_policy_file(outcome.policy)[0] for outcome in outcomes}
     attacked = {name: policy for name, policy in policies.items() if name != OFFLINE}
@@ -64,7 +62,7 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
         scores = measure(policies, conditions, banks, stage.directory / _MEASURED, stage.keep)
         summary = write_results(scores, stage.directory)
         offline = {condition: estimate["mean"] for condition, estimate in summary[OFFLINE].items()}
-        curves = learning_curves_table(outcomes)
+        curves = learning_curves_table({outcome.name: outcome.curve() for outcome in outcomes})
         curves.to_csv(stage.directory / "curves.csv", index=False)
         label = "Normalised score (expert = 100)" if experiment.robot else "Return"
         figure = learning_curves(curves, offline, title=settings.name, score_label=label)
@@ -73,7 +71,10 @@ def evaluate_experiment(experiment: Experiment, pretrain: Stage, attack: Stage, 
             run.log_artifact(stage.directory / name)
         best = best_trial(finetune)
         run.log_metrics({**_named("offline", summary[OFFLINE]), **_named("test", summary[best])}, step=0)
-    _log_to_trials(experiment, finetune, summary)
+    for outcome in outcomes:
+        run = experiment.tracker.child_run(outcome.run.stage.directory.name, name=outcome.name)
+        run.log_metrics(_named("test", summary[outcome.name]), step=outcome.best_env_steps)
+    experiment.tracker.flush()
     shutil.rmtree(stage.directory / _MEASURED)
     stage.finish({"summary": summary, "best": best}, settings.seed)
     return stage
@@ -158,13 +159,6 @@ def adaptive_banks(
 def adaptive_banks_directory(directory: Path) -> Path:
     """Where in the results in `directory` the banks of all fresh attacks lie."""
     return directory / "adaptive_banks"
-
-
-def _log_to_trials(experiment: Experiment, finetune: Stage, summary: Summary) -> None:
-    for outcome in trial_outcomes(finetune):
-        run = experiment.tracker.trial_run(outcome.trial_id, outcome.name)
-        run.log_metrics(_named("test", summary[outcome.name]), step=outcome.best_env_steps)
-    experiment.tracker.flush()
 
 
 def _named(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """An experiment on disk: where each stage lives, what it depends on, and whom it reports to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,8 @@ from typing import Any
 
 from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.envs import Robot, find_robot
-from afrl_ray.pipeline.artifacts import Stage, content_key
+from afrl_ray.pipeline.artifacts import Stage
+from afrl_ray.pipeline.identity import Part, content_key, identity
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.tracking import IDENTITY_FILE, ExperimentTracker, default_uri
 
@@ -39,6 +40,8 @@ class Experiment:
     settings: ExperimentSettings
     store: Path | None = None
     """Where given, stages stand here under their keys, shared by all experiments that need them."""
+    copy: Path | None = None
+    """Folder of this process's own working copies, where the stages are below a URI and others have theirs."""
 
     @property
     def directory(self) -> Path:
@@ -108,15 +111,19 @@ class Experiment:
         """Short for everything that could change a result; experiments that share their stages share their runs."""
         if self.store is not None:
             return ""
-        elsewhere = {"name", "output", "runtime", "tracking"}
-        return content_key(self.settings.model_dump(mode="json", exclude=elsewhere))[:8]
+        return content_key(identity(self.settings, "everything"))[:8]
 
-    def stage(self, name: str, sections: Iterable[str], inputs: Mapping[str, str], **extra: Any) -> Stage:
-        """The stage called `name`, which depends on these sections of the settings and on the stages in `inputs`."""
-        settings = self.settings.model_dump(mode="json", include={"seed", "environment", *sections})
-        stage = Stage(name, self.directory / name, {**settings, **extra}, inputs)
-        uri, place = self.settings.output_uri, name
+    def stage(self, name: str, part: Part, inputs: Mapping[str, str], folder: str | None = None, **extra: Any) -> Stage:
+        """The stage called `name`, which does `part` of the work on the stages in `inputs`.
+
+        Outside of a store its folder is called `name`, or `folder` and the beginning of its key.
+        """
+        stage = Stage(name, self.directory / name, {**identity(self.settings, part), **extra}, inputs)
+        place = name if folder is None else f"{folder}-{stage.key[:8]}"
+        directory = self.directory / place
         if self.store is not None:
-            place = f"{STAGES}/{name}-{stage.key[:16]}"
-            stage = replace(stage, directory=self.store / f"{name}-{stage.key[:16]}")
-        return stage if uri is None else replace(stage, mirror=Mirror(f"{uri}/{place}"))
+            directory, place = self.store / f"{name}-{stage.key[:16]}", f"{STAGES}/{name}-{stage.key[:16]}"
+        uri = self.settings.output_uri
+        if uri is None:
+            return replace(stage, directory=directory)
+        return replace(stage, directory=self.copy / place if self.copy else directory, mirror=Mirror(f"{uri}/{place}"))

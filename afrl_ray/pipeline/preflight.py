@@ -1,6 +1,7 @@
 """Mistakes that the settings alone do not show, found before an experiment starts instead of hours later."""
 
 import functools
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -15,10 +16,15 @@ def preflight(experiment: Experiment) -> None:
     """Look at everything that is first needed by the attack stage or after it.
 
     Raises:
-        ValueError: there is no such environment, the optimizer cannot be made, no bound on δ is known for the robot,
-            or a fault is none that it can have.
+        ValueError: there is no such environment, the optimizer cannot be made, no bound on δ is known for the robot, a
+            fault is none that it can have, or the search needs a package that is not installed.
     """
     settings = experiment.settings
+    if settings.search is not None and settings.search.method == "optuna" and not find_spec("optuna"):
+        raise ValueError(
+            'search.method: optuna needs a package that is not installed: pip install "afrl-ray[optuna]", '
+            "or write search.method: random"
+        )
     require_optimizer(settings.attack)
     faults = [experiment.fault]
     faults += [

@@ -19,9 +19,9 @@ from afrl_ray.networks import CriticGradients, Policy, load_policy_file, save_po
 from afrl_ray.perturbations import Body, Multiplicative
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
-from afrl_ray.pipeline.data import data_stage, load_data, make_data
+from afrl_ray.pipeline.counters import TrainingCounters
+from afrl_ray.pipeline.data import data_stage, make_data
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.pipeline.meter import TrainingMeter
 from afrl_ray.pipeline.progress import progress, say
 from afrl_ray.pipeline.training import Training, crosses
 from afrl_ray.rollouts import LocalRollouts
@@ -39,7 +39,7 @@ TD3+BC does in five minutes."""
 
 
 def pretrain_stage(experiment: Experiment, data: Stage) -> Stage:
-    return experiment.stage("pretrain", {"pretrain"}, {"data": data.key})
+    return experiment.stage("pretrain", "pretrain", {"data": data.key})
 
 
 def offline_checkpoint(stage: Stage) -> Path:
@@ -63,21 +63,21 @@ def offline_critic(stage: Stage) -> CriticGradients:
     return critic
 
 
-def pretrain(experiment: Experiment) -> tuple[Stage, Transitions]:
-    """Pretrain on the configured data, from the last checkpoint if interrupted before; returns the data too."""
+def pretrain(experiment: Experiment) -> Stage:
+    """Pretrain on the configured data, from the last checkpoint if interrupted before."""
     with board.stage("data"):
         data, transitions = make_data(experiment)
     with board.stage("pretrain"):
-        return _pretrain_on(experiment, data, transitions), transitions
+        return _pretrain_on(experiment, data, transitions)
 
 
-def load_pretrained(experiment: Experiment) -> tuple[Stage, Transitions]:
+def load_pretrained(experiment: Experiment) -> Stage:
     """What `pretrain` returned when it was finished, wherever that was."""
     data = data_stage(experiment)
     stage = pretrain_stage(experiment, data)
     data.refresh()
     stage.refresh()
-    return stage, load_data(data)
+    return stage
 
 
 def _pretrain_on(experiment: Experiment, data: Stage, transitions: Transitions) -> Stage:
@@ -144,7 +144,7 @@ def _start_or_resume(experiment: Experiment, transitions: Transitions, stage: St
 
 def _train(experiment: Experiment, training: Training, stage: Stage, run: Any) -> None:
     settings, algorithm = experiment.settings.pretrain, training.algorithm
-    meter, saved_at = TrainingMeter(algorithm), time.monotonic()
+    counters, saved_at = TrainingCounters(algorithm), time.monotonic()
     with progress("pretrain", settings.updates, "updates") as report:
         report.update(algorithm.step_count)
         while algorithm.step_count < settings.updates:
@@ -154,7 +154,7 @@ def _train(experiment: Experiment, training: Training, stage: Stage, run: Any) -
             note = f"score {training.curve[-1]['normal']:.1f}" if training.curve else ""
 
             def on_progress(step: int, note: str = note) -> None:
-                meter.read()
+                counters.read()
                 report.update(step, note)
                 event("pretraining goes on", updates=step)
 

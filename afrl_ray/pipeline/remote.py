@@ -13,7 +13,6 @@ from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from afrl_ray.config import ExperimentSettings
-from afrl_ray.datasets import Transitions
 from afrl_ray.pipeline import progress
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import beside_the_driver, quiet_ray
@@ -37,7 +36,7 @@ class _Begun:
     """What the task says first, each time that Ray starts it."""
 
 
-def pretrain_remotely(experiment: Experiment) -> tuple[Stage, Transitions]:
+def pretrain_remotely(experiment: Experiment) -> Stage:
     """`pretrain` on a node that has what `runtime.resources.pretrain` asks for, whose words and report appear here.
 
     When that node dies, another goes on from the last checkpoint.

@@ -117,7 +117,7 @@ def refuse_a_database_of_one_node(settings: ExperimentSettings) -> None:
 
 def _run_stages(experiment: Experiment, until: StageName) -> Finished:
     train = pretrain_remotely if cluster_address(experiment.settings.runtime) else pretrain
-    pretrained, transitions = train(experiment)
+    pretrained = train(experiment)
     done = Finished(experiment, pretrained)
     if until == "pretrain":
         return done
@@ -127,7 +127,7 @@ def _run_stages(experiment: Experiment, until: StageName) -> Finished:
     if until == "attack":
         return done
     with board.stage("finetune"):
-        finetuned = finetune(experiment, pretrained, attacked, transitions)
+        finetuned = finetune(experiment, pretrained, attacked)
     done = Finished(experiment, pretrained, attacked, finetuned)
     if until == "finetune":
         return done
@@ -141,11 +141,11 @@ def report(finished: Finished) -> None:
     if finished.finetune is None:
         return
     name = best_trial(finished.finetune)
-    best = next(outcome for outcome in trial_outcomes(finished.finetune) if outcome.name == name)
+    best = next(one for one in trial_outcomes(finished.experiment, finished.finetune) if one.name == name)
     if finished.evaluation:
         say((finished.evaluation.directory / TABLE).read_text())
         say(f"scores and curves: {finished.evaluation.location} ({SUMMARY}, scores.parquet, {TABLE}, curves.png)")
     say(f"best trial: {name}, chosen on validation episodes at {best.best_env_steps:,} steps")
-    say(f"its policy: {finished.finetune.shown(best.policy)}")
+    say(f"its policy: {best.run.stage.shown(best.policy)}")
     if finished.experiment.settings.tracking.enabled:
         say(f"MLflow: {shown_by(finished.experiment.tracker.uri)}")

@@ -2,10 +2,14 @@
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import LEARNER_RESULTS
 
 from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.networks import Policy, load_policy_file, save_policy_file
@@ -83,6 +87,12 @@ class Training:
     def saved_algorithm(directory: Path) -> Path:
         """The RLlib checkpoint inside a saved training."""
         return directory / _ALGORITHM
+
+
+def learner_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    """Everything that the learner measured in its last updates, by name, from RLlib's result."""
+    learner = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
+    return {name: float(value) for name, value in learner.items() if isinstance(value, int | float | np.number)}
 
 
 def crosses(interval: int, before: int, after: int) -> bool:

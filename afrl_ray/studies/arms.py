@@ -9,7 +9,7 @@ from afrl_ray.config import FaultSettings
 from afrl_ray.config.introspection import differences, single_values
 from afrl_ray.config.study import StudySettings
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.studies.overrides import content
+from afrl_ray.pipeline.identity import result_identity
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.sheet import Section
 
@@ -57,7 +57,7 @@ class _Effective:
 
     @classmethod
     def of(cls, case: Case) -> "_Effective":
-        every = dict(single_values(content(case.settings, case.trained)))
+        every = dict(single_values(result_identity(case.settings, case.trained)))
         for name in _TOLD_ELSEWHERE:
             every.pop(name, None)
         changed = single_values(differences(case.settings))

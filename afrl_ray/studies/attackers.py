@@ -14,11 +14,11 @@ from afrl_ray.evaluation.typesetting import latex, markdown, with_error
 from afrl_ray.perturbations import Body, make_fault
 from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.cluster import connect
+from afrl_ray.pipeline.foundation import Foundation
 from afrl_ray.pipeline.progress import progress
 from afrl_ray.rollouts import DistributedRollouts
 from afrl_ray.seeding import derive_seed
 from afrl_ray.storage import replacing
-from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.plan import Case
 from afrl_ray.studies.sheet import Paper, Section
 
@@ -94,7 +94,7 @@ def comparison_stage(foundation: Foundation, study: AttackersSettings, budget: A
     experiment = foundation.experiment
     return experiment.stage(
         "attackers",
-        {"attack"},
+        "attack",
         {"pretrain": foundation.pretrain.key},
         fault=experiment.fault.model_dump(mode="json"),
         optimizers=list(study.optimizers),

@@ -11,14 +11,13 @@ import pandas as pd
 
 from afrl_ray.config import ExperimentSettings, with_settings
 from afrl_ray.config.study import StudySettings
-from afrl_ray.curriculum.schedules import matching_q_max, mean_q
+from afrl_ray.curriculum.schedules import matching_q_max, mean_q, total_evaluations
 from afrl_ray.networks import load_policy_file
 from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.trial import total_evaluations
-from afrl_ray.studies.foundations import Foundation
+from afrl_ray.pipeline.foundation import Foundation
+from afrl_ray.pipeline.runs.run import PolicyKind, TrainingRun
 from afrl_ray.studies.measure import Subject, scores_of
 from afrl_ray.studies.plan import Case
-from afrl_ray.studies.training_run import PolicyKind, TrainingRun
 
 POLICY_KINDS: tuple[PolicyKind, ...] = ("final", "best")
 
@@ -51,9 +50,9 @@ def run_of(case: Case, store: Path) -> TrainingRun:
     if case.match is not None:
         curve = run_of(case.match, store).curve()
         mean = mean_q([row["env_steps"] for row in curve], [row["q"] for row in curve])
-        q_max = matching_q_max(mean, total_evaluations(settings))
+        q_max = matching_q_max(mean, total_evaluations(settings.finetune))
         settings = with_settings(settings, {"curriculum.q_max": round(q_max, 6)})
-    return TrainingRun(settings, store, case.policy_interval)
+    return TrainingRun(case.name, settings, store=store, policy_interval=case.policy_interval, varied=case.varied)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from afrl_ray.config.study import StudySettings
+from afrl_ray.curriculum.schedules import total_evaluations
 from afrl_ray.evaluation.conditions import CONDITIONS
 from afrl_ray.pipeline.artifacts import read_json
-from afrl_ray.pipeline.trial import total_evaluations
 from afrl_ray.studies.collect import POLICY_KINDS, Findings, labels_of
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.record import COMMITS, EARLIER, MADE_OF, STUDY, made_of
@@ -68,6 +68,8 @@ def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earli
         if part != wanted:
             raise ValueError(f"{directory} has other {what} than study {plan.name} at scale {plan.scale_name}")
     missing = {_run(case) for case in cases if their_cases.get(case.name) != mine["cases"][case.name]}
+    with _reading(directory):  # which earlier versions left out of what results are made of
+        missing |= {_run(case) for case in cases if case.name in their_cases and _saved_otherwise(case, facts)}
     found = tuple(case for case in cases if _run(case) not in missing)
     if not found:
         raise ValueError(f"{directory} has no robot's seed with all runs of study {plan.name} and the same settings")
@@ -77,6 +79,12 @@ def earlier_results(plan: Plan, cases: Sequence[Case], directory: Path) -> Earli
         if not all(isinstance(commit, str) for commit in facts[COMMITS]):
             raise ValueError(f"{STUDY}: {COMMITS} are no texts")
         return Earlier(found, findings, settings, list(facts[COMMITS]), _origins(facts, found))
+
+
+def _saved_otherwise(case: Case, facts: Mapping[str, Any]) -> bool:
+    """Whether the case's training had other checkpoints, at each of which episodes begin anew."""
+    theirs = facts["settings"][case.name]["finetune"]["checkpoint_interval"]
+    return bool(case.trained and theirs != case.settings.finetune.checkpoint_interval)
 
 
 def joined(cases: Sequence[Case], *parts: Findings) -> Findings:
@@ -118,7 +126,7 @@ def _curves(directory: Path, cases: Sequence[Case]) -> pd.DataFrame:
     labelled = []
     for case in trained:
         own = _rows_of(case, rows)
-        evaluations, steps = total_evaluations(case.settings) + 1, own["env_steps"]
+        evaluations, steps = total_evaluations(case.settings.finetune) + 1, own["env_steps"]
         _require(len(own) == steps.nunique() == evaluations and steps.max() >= case.reads[-1], file, case)
         labelled.append(own.assign(**labels_of(case)))
     return pd.concat(labelled, ignore_index=True)

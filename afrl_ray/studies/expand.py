@@ -16,8 +16,9 @@ from afrl_ray.config.study import (
     StudySettings,
 )
 from afrl_ray.envs.robots import resolve_environment
+from afrl_ray.pipeline.identity import result_identity
 from afrl_ray.studies.drawable import check_results
-from afrl_ray.studies.overrides import check_settings, content
+from afrl_ray.studies.overrides import check_settings
 from afrl_ray.studies.plan import Case, Plan, named_robot
 
 PRETRAINED = "pretrained"
@@ -87,7 +88,7 @@ class _Training:
         """Arms and cells of the grid that something has made the same: what is compared would be one training."""
         known: dict[tuple[str, bool, str | None], str] = {}
         for case in cases:
-            policy = json.dumps(content(case.settings, case.trained) | {"evaluation": None}, sort_keys=True)
+            policy = json.dumps(result_identity(case.settings, case.trained) | {"evaluation": None}, sort_keys=True)
             twin = known.setdefault((policy, case.trained, case.match and case.match.arm), case.arm)
             if twin != case.arm:
                 cause = f"with {', '.join(self.plan.overrides)} " if self.plan.overrides else ""

@@ -1,72 +1,25 @@
-"""What fine-tunings start from: data, pretrained networks and attack banks, made once for all studies."""
+"""Data, pretrained networks and attack banks, made once for all studies that need them."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
 
-from afrl_ray.attacks import BankClient
-from afrl_ray.config import ExperimentSettings
-from afrl_ray.networks import Policy
-from afrl_ray.pipeline.artifacts import Stage
-from afrl_ray.pipeline.attack import attack, attack_stage, bank_client
+from afrl_ray.pipeline.attack import attack
 from afrl_ray.pipeline.cluster import beside_the_driver, cluster_address, connect
-from afrl_ray.pipeline.data import data_stage, make_data, refuse_other_data
+from afrl_ray.pipeline.data import make_data, refuse_other_data
 from afrl_ray.pipeline.experiment import Experiment, pinned
-from afrl_ray.pipeline.pretrain import offline_policy, pretrain, pretrain_stage
+from afrl_ray.pipeline.foundation import Foundation
+from afrl_ray.pipeline.pretrain import pretrain
 from afrl_ray.pipeline.progress import Reporter, progress, send_progress_to
 from afrl_ray.pipeline.remote import hear_interrupts, interrupt
 from afrl_ray.scheduling import actor_options, bundle, pretrain_bundle
 from afrl_ray.telemetry import bind, configure_logs, job_of
 
 _POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Foundation:
-    """The stages before fine-tuning, for one robot, seed and offline training."""
-
-    settings: ExperimentSettings
-    store: Path
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        return Experiment(self.settings, self.store)
-
-    @cached_property
-    def data(self) -> Stage:
-        return data_stage(self.experiment)
-
-    @cached_property
-    def pretrain(self) -> Stage:
-        return pretrain_stage(self.experiment, self.data)
-
-    @cached_property
-    def attack(self) -> Stage:
-        return attack_stage(self.experiment, self.pretrain)
-
-    @property
-    def key(self) -> str:
-        """Equal where all three stages are."""
-        return self.attack.key
-
-    def refresh(self) -> None:
-        """Fetch what other processes have made of it, where it is below a URI."""
-        for stage in (self.data, self.pretrain, self.attack):
-            stage.refresh()
-
-    def policy(self) -> Policy:
-        return offline_policy(self.pretrain)
-
-    def bank_client(self) -> BankClient:
-        """The way to the actor that holds the training bank and every trial's q."""
-        return bank_client(self.attack, self.attack)
 
 
 def refuse_replaced_data(foundations: Iterable[Foundation]) -> None:

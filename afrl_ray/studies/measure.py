@@ -11,13 +11,14 @@ from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.evaluation.tables import read_scores, write_scores
 from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body
-from afrl_ray.pipeline.artifacts import Stage, content_key
+from afrl_ray.pipeline.artifacts import Stage
 from afrl_ray.pipeline.attack import evaluation_banks
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import SCORES, measure
+from afrl_ray.pipeline.foundation import Foundation
+from afrl_ray.pipeline.identity import content_key
 from afrl_ray.pipeline.pretrain import offline_critic
-from afrl_ray.studies.foundations import Foundation
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Subject:
             pgd = experiment.settings.perturbation.pgd.model_dump(mode="json")
             details["pgd"] = {**pgd, "critic": "pretrained"}  # whichever the training had
         inputs = {"policy": self.policy.fingerprint(), "attack": self.foundation.key}
-        return experiment.stage("scores", (), inputs, **details)
+        return experiment.stage("scores", "scores", inputs, **details)
 
     @property
     def episodes(self) -> int:

@@ -1,9 +1,9 @@
 """Settings that a command may not change in a study: what its arms differ in, and what the study itself decides."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from afrl_ray.config import ConfigError, CurriculumSettings, ExperimentSettings
+from afrl_ray.config import ConfigError
 from afrl_ray.config.introspection import is_inside, overlap, single_values
 from afrl_ray.config.study import (
     AnyStudy,
@@ -74,42 +74,6 @@ def _refuse_decided(study: str, place: str, settings: Mapping[str, Any], decided
         for other, reason in decided.items():
             if is_inside(setting, other):
                 raise ConfigError(f"{place} {setting} would change nothing in study {study}; {reason}")
-
-
-def content(settings: ExperimentSettings, trained: bool) -> dict[str, Any]:
-    """What results depend on, as the plain values of a file: equal where two cases would give the same.
-
-    It lacks what has no effect on a case that is trained, or that is not, and what all runs of a command share.
-    """
-    finetune, perturbation = settings.finetune, settings.perturbation
-    is_perturbed = trained and perturbation.condition != "normal" and not _is_never(settings.curriculum)
-    idle = [*OF_ALL_RUNS, "name", "output", "finetune.checkpoint_interval"]
-    idle.append("finetune.offline_ratio" if finetune.start == "scratch" else "finetune.random_steps")
-    if not is_perturbed:
-        idle += ["curriculum", "perturbation.condition"]
-    if not trained:
-        idle.append("finetune")
-    if not (is_perturbed and perturbation.condition == "pgd"):
-        tested = any("pgd" in (one, getattr(one, "condition", None)) for one in settings.evaluation.conditions)
-        idle.append("perturbation.pgd.critic" if tested else "perturbation.pgd")
-    return _without(settings.model_dump(mode="json"), idle)
-
-
-def _is_never(curriculum: CurriculumSettings) -> bool:
-    """Whether no episode is perturbed."""
-    return getattr(curriculum, "q", None) == 0 or getattr(curriculum, "q_max", None) == 0
-
-
-def _without(tree: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """`tree` without sections and values of these dotted names."""
-    result = dict(tree)
-    for name in names:
-        section, _, rest = name.partition(".")
-        if rest and section in result:
-            result[section] = _without(result[section], [rest])
-        elif not rest:
-            result.pop(section, None)
-    return result
 
 
 def _places(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from afrl_ray.pipeline.artifacts import content_key
-from afrl_ray.studies.overrides import content
+from afrl_ray.pipeline.identity import content_key, result_identity
 from afrl_ray.studies.plan import Case, Plan
 
 STUDY = "study.json"
@@ -21,5 +20,5 @@ def made_of(plan: Plan, cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def _content(case: Case) -> str:
-    own = content(case.settings, case.trained)
+    own = result_identity(case.settings, case.trained)
     return content_key(own if case.match is None else {"matched to": _content(case.match), "case": own})

@@ -13,6 +13,8 @@ from afrl_ray.pipeline.experiment import STAGES, pinned
 from afrl_ray.pipeline.mirror import Mirror
 from afrl_ray.pipeline.progress import say
 from afrl_ray.pipeline.run import refuse_a_database_of_one_node, require_folder
+from afrl_ray.pipeline.runs.steering import Steering
+from afrl_ray.pipeline.runs.train import train
 from afrl_ray.pipeline.shared_storage import require_shared
 from afrl_ray.storage import require_writable
 from afrl_ray.studies.attackers import compare, comparison_stage, write_comparison
@@ -26,7 +28,6 @@ from afrl_ray.studies.measure import measure_all
 from afrl_ray.studies.plan import Case, Plan
 from afrl_ray.studies.report import REPORT, Origin, begin_results, require_results_folder, write_report
 from afrl_ray.studies.results import write_results
-from afrl_ray.studies.train import NamedRun, train
 from afrl_ray.telemetry import bind, configure_logs, job_of
 from afrl_ray.telemetry.board import board
 
@@ -97,8 +98,8 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
                 make_banks(foundation_of(case, store) for case in trained)
             with board.stage("finetune"):
                 for matching in (False, True):  # what copies another's mean q comes after it
-                    runs = [_named(case, store) for case in trained if case.trained and bool(case.match) == matching]
-                    train(runs, tracker, f"{plans[0].location}/{STAGES}/{_SCRATCH}")
+                    runs = [run_of(case, store) for case in trained if case.trained and bool(case.match) == matching]
+                    train(Steering(runs), tracker, f"{plans[0].location}/{STAGES}/{_SCRATCH}")
             with board.stage("results"):
                 return [_finish(plan, cases[plan.name], store, earlier.get(plan.name)) for plan in plans]
 
@@ -144,10 +145,6 @@ def _without(cases: Sequence[Case], earlier: Earlier | None) -> list[Case]:
 
 def _location(plan: Plan) -> str:
     return f"{plan.location}/{results_directory(plan).relative_to(plan.output).as_posix()}"
-
-
-def _named(case: Case, store: Path) -> NamedRun:
-    return NamedRun(run_of(case, store), case.name, case.varied)
 
 
 def _finish(plan: Plan, cases: Sequence[Case], store: Path, earlier: Earlier | None) -> Reproduced:

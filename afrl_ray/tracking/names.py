@@ -23,11 +23,11 @@ RESULT_METRICS: dict[tuple[str, ...], str] = {
     ("smoothed_score",): "curriculum/smoothed_score",
     ("curriculum_score",): "curriculum/score",
     ("episode_return_mean",): "episode/return",
-    ("critic_loss",): "loss/critic",
-    ("actor_loss",): "loss/actor",
-    ("q_value_mean",): "value/q_mean",
-    ("entropy",): "policy/entropy",
-    ("temperature",): "policy/temperature",
+    ("learner", "critic_loss"): "loss/critic",
+    ("learner", "actor_loss"): "loss/actor",
+    ("learner", "q_value_mean"): "value/q_mean",
+    ("learner", "entropy"): "policy/entropy",
+    ("learner", "temperature"): "policy/temperature",
     ("steps_per_second",): "time/steps_per_second",
     ("time_total_s",): "time/total_seconds",
 }
@@ -35,8 +35,13 @@ RESULT_METRICS: dict[tuple[str, ...], str] = {
 
 
 def result_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics in a trial's result; what is missing or not a finite number is left out."""
-    metrics = {}
+    """The metrics in a trial's result, everything that its learner measured included; what is missing or not a finite
+    number is left out."""
+    metrics: dict[str, Any] = {
+        f"learner/{name}": value
+        for name, value in result.get("learner", {}).items()
+        if ("learner", name) not in RESULT_METRICS
+    }
     for path, name in RESULT_METRICS.items():
         value: Any = result
         for key in path:

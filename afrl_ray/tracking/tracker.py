@@ -76,10 +76,6 @@ class ExperimentTracker:
             child.log_parameters(parameters)
         return child
 
-    def trial_run(self, trial_id: str, name: str) -> TrackedRun:
-        """The run of a Tune trial, shown by its readable `name` where it has one, and its id."""
-        return self.child_run(trial_id, name=f"{name} ({trial_id})" if name else trial_id)
-
     def flush(self, *, force: bool = False) -> bool:
         """Send what any run still keeps; True when nothing is left."""
         sent = self._parent.flush(force=force)

@@ -18,23 +18,20 @@ from afrl_ray.tracking.tracker import ExperimentTracker
 class MLflowTrialCallback(Callback):
     """Logs each trial's settings, results and end; whatever happens here, the sweep goes on.
 
-    It keeps no state that counts: after `Tuner.restore` the runs are found by the trials' ids.
+    It keeps no state that counts: runs are found by their keys.
     """
 
     def __init__(
         self,
         tracker: ExperimentTracker,
-        name: Callable[[dict[str, Any]], str] = lambda _: "",
-        key: Callable[[dict[str, Any]], str | None] = lambda _: None,
+        name: Callable[[dict[str, Any]], str],
+        key: Callable[[dict[str, Any]], str],
     ) -> None:
-        """`name` makes a readable name of a trial's config; it is shown before the trial's id. `key` makes what the run
-        is found by, where that is not the trial's id."""
+        """`name` makes a readable name of a trial's config, `key` what the run is found by."""
         self._tracker = tracker
         self._name = name
         self._key = key
         self._warned = False
-        self._shown: dict[str, str] = {}
-        """Names by trial, which take milliseconds to make."""
 
     def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
         with self._surviving():  # connecting takes seconds: before the first trial, not during it
@@ -45,7 +42,8 @@ class MLflowTrialCallback(Callback):
             run = self._run(trial)
             run.begin()
             run.log_parameters(trial_experiment(trial.config))
-            run.set_tags({"afrl.trial": trial.trial_id, **{f"varied.{k}": v for k, v in _varied(trial).items()}})
+            tags = {"afrl.trial": trial.trial_id, "afrl.checkpoint": trial.config["run"]["checkpoint"]}
+            run.set_tags(tags | {f"varied.{name}": value for name, value in _varied(trial).items()})
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -69,18 +67,10 @@ class MLflowTrialCallback(Callback):
 
     def _end(self, trial: Trial, status: RunStatus) -> None:
         with self._surviving():
-            run = self._run(trial)
-            if trial.checkpoint is not None:
-                run.set_tags({"afrl.checkpoint": trial.checkpoint.path})
-            run.finish(status)
+            self._run(trial).finish(status)
 
     def _run(self, trial: Trial) -> TrackedRun:
-        if trial.trial_id not in self._shown:
-            self._shown[trial.trial_id] = self._name(trial.config)
-        name, key = self._shown[trial.trial_id], self._key(trial.config)
-        if key is not None:
-            return self._tracker.child_run(key, name=name or key)
-        return self._tracker.trial_run(trial.trial_id, name)
+        return self._tracker.child_run(self._key(trial.config), name=self._name(trial.config))
 
     @contextmanager
     def _surviving(self) -> Iterator[None]:
@@ -93,5 +83,5 @@ class MLflowTrialCallback(Callback):
 
 
 def _varied(trial: Trial) -> dict[str, Any]:
-    """What the search chose for this trial, by dotted setting."""
-    return dict(trial.config.get("varied", {}))
+    """What the search or the study's grid chose for this trial, by dotted setting."""
+    return {**trial.config["run"]["varied"], **trial.config["drawn"]}

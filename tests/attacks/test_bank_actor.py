@@ -34,12 +34,6 @@ def make_source(client: BankClient, q: float = 0.5) -> BankSource:
     return BankSource(client, "trial", "adversarial", CurriculumState(q))
 
 
-@pytest.fixture(autouse=True)
-def nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By this process, from an earlier test."""
-    monkeypatch.setattr(module, "_held", {})
-
-
 # ---- without Ray: an actor that cannot be reached ------------------------------------------------------------------
 
 
@@ -51,7 +45,7 @@ def unreachable(request: pytest.FixtureRequest, small_bank: AttackBank, monkeypa
     client = BankClient("nowhere", small_bank, pause=0.0)
     monkeypatch.setattr(client, "_find", lambda: ray)
     monkeypatch.setattr(module.ray, "get", fail)
-    for method in ("state", "set_state", "bank"):
+    for method in ("state", "set_state"):
         monkeypatch.setattr(ray, method, type("Method", (), {"remote": staticmethod(lambda *_: None)}), raising=False)
     return client
 
@@ -62,12 +56,10 @@ def test_a_client_goes_on_without_the_actor_and_says_so(
     with caplog.at_level(logging.WARNING):
         assert unreachable.state("trial") is None
         assert unreachable.set_state("trial", STATE) is False
-        assert unreachable.fetch_bank() is None
     messages = [record.getMessage() for record in caplog.records]
-    assert len(messages) == 3  # one each, however often it was tried
+    assert len(messages) == 2  # one each, however often it was tried
     assert "could not read q of trial trial, going on without" in messages[0]
     assert "could not set q of trial trial" in messages[1]
-    assert "could not read the bank" in messages[2]
 
 
 def test_an_actor_that_was_away_is_left_alone_for_a_while(
@@ -96,9 +88,11 @@ def test_an_actor_that_was_away_is_left_alone_for_a_while(
 
 
 def test_a_state_that_the_actor_could_not_be_told_is_in_force_here(unreachable: BankClient) -> None:
-    trial, env_runner = make_source(unreachable, q=0.5), make_source(unreachable, q=0.5)
-    assert trial.set_state(STATE) is False
-    assert env_runner.snapshot().q == STATE.q
+    source = make_source(unreachable, q=0.5)
+    assert source.known() is None
+    assert source.tell(STATE) is False
+    source.take_over(STATE)
+    assert source.snapshot().q == STATE.q
 
 
 def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_bank: AttackBank) -> None:
@@ -109,27 +103,20 @@ def test_a_source_keeps_its_last_q_and_its_bank(unreachable: BankClient, small_b
         np.testing.assert_array_equal(snapshot.bank, small_bank.deltas)
 
 
-def test_a_held_state_is_asked_for_once_in_its_process(small_bank: AttackBank, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copy of the source that an algorithm makes of its config holds what the trial holds."""
+def test_a_source_that_was_told_asks_nobody(small_bank: AttackBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An env runner that was started again since was not told, and asks each time."""
     asked: list[str] = []
     answers = [CurriculumState(q) for q in (0.1, 0.2, 0.3)]
-    client = BankClient("held", small_bank)
+    client = BankClient("told", small_bank)
     monkeypatch.setattr(BankClient, "state", lambda _self, trial: asked.append(trial) or answers[len(asked) - 1])
-    monkeypatch.setattr(BankClient, "set_state", lambda *_: True)
-    trial, env_runner = make_source(client), make_source(client)
-    other = BankSource(client, "another trial", "adversarial", CurriculumState(0.9))
-    assert trial.hold().q == 0.1
-    assert [env_runner.snapshot().q for _ in range(5)] == [0.1] * 5
-    assert asked == ["trial"]
-    assert trial.hold().q == 0.2
-    assert env_runner.snapshot().q == 0.2
-    assert other.snapshot().q == 0.3
-    env_runner.take_over(CurriculumState(0.7))
-    assert [env_runner.snapshot().q for _ in range(5)] == [0.7] * 5
-    assert len(asked) == 3
-    trial.set_state(STATE)
-    monkeypatch.setattr(BankClient, "state", lambda *_: STATE)
-    assert env_runner.snapshot().q == STATE.q
+    told, again = make_source(client), make_source(client)
+    told.take_over(CurriculumState(0.7))
+    assert [told.snapshot().q for _ in range(5)] == [0.7] * 5
+    assert asked == []
+    assert [again.snapshot().q for _ in range(3)] == [0.1, 0.2, 0.3]
+    assert asked == ["trial"] * 3
+    told.take_over(STATE)
+    assert told.snapshot().q == STATE.q
 
 
 def test_a_source_passes_on_what_pgd_needs(unreachable: BankClient, small_bank: AttackBank) -> None:
@@ -187,7 +174,7 @@ def test_every_process_reaches_the_same_actor(client: BankClient, small_bank: At
 
     @ray.remote(num_cpus=0)
     def elsewhere(travelled: BankClient) -> tuple[CurriculumState | None, AttackBank | None]:
-        answers = travelled.state("trial"), travelled.fetch_bank()
+        answers = travelled.state("trial"), travelled.bank
         travelled.set_state("trial", CurriculumState(0.9))
         return answers
 
@@ -225,7 +212,7 @@ def test_an_actor_that_died_comes_back_with_the_same_bank_and_the_draws_do_not_c
     end(client)
     np.testing.assert_array_equal(draws(), before)
     assert source.last_state == STATE  # the new actor knows no state; the last one stays in force
-    assert equal(client.fetch_bank(), small_bank)
+    assert equal(ray.get(client._find().bank.remote()), small_bank)
     assert client.state("trial") is None
     assert client.set_state("trial", CurriculumState(0.7)) is True
     assert source.snapshot().q == 0.7

@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 
 from afrl_ray.attacks import AttackBank, BankClient
+from afrl_ray.config import ExperimentSettings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
 from afrl_ray.curriculum.schedules import CurriculumState
 
@@ -38,9 +39,13 @@ class Board:
         return self._answer
 
 
+def config_of(curriculum: Any) -> dict[str, Any]:
+    return {"run": {"base": ExperimentSettings().model_dump(mode="json")}, "drawn": {"curriculum": curriculum}}
+
+
 def make_trial(curriculum: dict[str, Any], trial_id: str = "a_00000") -> Any:
     trial = MagicMock(spec=Trial)
-    trial.configure_mock(trial_id=trial_id, config={"experiment": {"curriculum": curriculum}})
+    trial.configure_mock(trial_id=trial_id, config=config_of(curriculum))
     return trial
 
 
@@ -160,7 +165,7 @@ def test_settings_that_population_based_training_changed_count_from_the_next_res
     board = Board()
     scheduler, trial = CurriculumScheduler(board), make_trial(ADAPTIVE)
     scheduler.on_trial_result(CONTROLLER, trial, make_result(CurriculumState(0.0), 0.8))
-    trial.config = {"experiment": {"curriculum": {**ADAPTIVE, "kappa": 0.25}}}
+    trial.config = config_of({**ADAPTIVE, "kappa": 0.25})
     scheduler.on_trial_result(CONTROLLER, trial, make_result(CurriculumState(0.0), 0.8))
     assert board.states[trial.trial_id].q == pytest.approx(0.1)
 
@@ -238,7 +243,7 @@ def test_in_tune_every_trial_sees_the_q_that_its_last_result_led_to(
     tuner = tune.Tuner(
         tune.with_parameters(ScoringTrial, client=client),
         param_space={
-            "experiment": {"curriculum": tune.grid_search(curricula)},
+            **config_of(tune.grid_search(curricula)),
             "score": 0.8,
             "lr": 0.1,
         },
@@ -251,7 +256,7 @@ def test_in_tune_every_trial_sees_the_q_that_its_last_result_led_to(
     client.kill()
     assert not results.errors
     for result in results:
-        kappa = result.config["experiment"]["curriculum"]["kappa"]
+        kappa = result.config["drawn"]["curriculum"]["kappa"]
         averages = [0.0, 0.4, 0.6, 0.7]
         seen = result.metrics["seen"]
         assert seen == pytest.approx([kappa * average for average in averages[: len(seen)]])

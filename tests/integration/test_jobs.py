@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from experiments import tiny_experiment
-from trial_folders import checkpoints, last_checkpoints
+from trial_folders import checkpoints
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
 CONFIG = tiny_experiment(steps=2000)
 STUDY = """
@@ -52,7 +52,7 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
             enough.kill()
 
     output = local_cluster.storage / "runs" / "tiny"
-    wait(lambda: len(checkpoints(output)) >= 2)
+    wait(lambda: bool(checkpoints(output)))
     assert local_cluster.afrl_json("jobs", "stop", job_id)["message"].startswith("is STOPPED")
     assert "interrupted: the same command continues" in local_cluster.afrl("jobs", "logs", job_id).stdout
     assert not (output / "finetune" / "manifest.json").exists()
@@ -69,7 +69,7 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
     status = local_cluster.afrl_json("jobs", "status", job_id)
     assert (status["status"], status["attempt"], status["output"]) == ("SUCCEEDED", 2, "runs/tiny")
     assert [job["id"] for job in local_cluster.afrl_json("jobs", "list")] == [job_id]
-    [trial] = last_checkpoints(output)
+    [trial] = checkpoints(output)
     curve = json.loads((trial / "training.json").read_text())["curve"]
     assert [row["env_steps"] for row in curve] == list(range(0, 2001, 100))
     assert (output / "evaluation" / "table.md").exists()

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from experiments import tiny_experiment
-from trial_folders import last_checkpoints
+from trial_folders import checkpoints
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
@@ -254,7 +254,7 @@ def test_up_job_and_down(hosts: Hosts, tmp_path: Path) -> None:
         tunnel.kill()
         tunnel.wait()
     assert (hosts.shared / "runs" / "tiny" / "evaluation" / "table.md").exists()
-    assert len(last_checkpoints(hosts.shared / "runs" / "tiny")) == 2
+    assert len(checkpoints(hosts.shared / "runs" / "tiny")) == 2
 
     down = python(*ray, "down", "--yes", tmp_path / "onprem.yaml")
     assert down.returncode == 0, down.stdout + down.stderr

@@ -11,7 +11,7 @@ from afrl_ray.cli import main
 from afrl_ray.config import AdaptiveCurriculum
 from faults.runs import INTERVAL, OFFLINE_ROWS, STEPS, LocalRun
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 
 
 def test_every_stage_leaves_what_it_promises(undisturbed: LocalRun) -> None:

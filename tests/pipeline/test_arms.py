@@ -14,7 +14,7 @@ from afrl_ray.attacks import AttackBank, BankClient
 from afrl_ray.config import ExperimentSettings, FaultSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline.trial import FinetuneTrial, TrialInputs
+from afrl_ray.pipeline.runs.finetuning import FineTuning, Inputs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("ray_session")]
 
@@ -60,7 +60,7 @@ def offline_rows() -> Transitions:
 
 
 @contextmanager
-def running_trial(module: ActorCriticModule, changes: dict[str, Any]) -> Iterator[FinetuneTrial]:
+def running_trial(module: ActorCriticModule, changes: dict[str, Any]) -> Iterator[FineTuning]:
     bank = AttackBank(
         deltas=np.array([[0.3, -0.3, 0.1]], np.float32),
         fitness=np.zeros(1),
@@ -73,20 +73,14 @@ def running_trial(module: ActorCriticModule, changes: dict[str, Any]) -> Iterato
     client = BankClient("arms-test", bank)
     critic = module.critic_gradients()
     assert critic is not None
-    inputs = TrialInputs(offline_rows(), dict(module.state_dict()), bank, client, critic)
-
-    class Trial(FinetuneTrial):
-        def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-            super().setup(config, inputs)
-
-    experiment = with_settings(ExperimentSettings(), {**SETTINGS, **changes})
-    trial = Trial({"experiment": experiment.model_dump(mode="json")})
+    inputs = Inputs(offline_rows(), dict(module.state_dict()), bank, client, critic)
+    trial = FineTuning(with_settings(ExperimentSettings(), {**SETTINGS, **changes}), inputs, "trial")
     yield trial
-    trial.cleanup()
+    trial.stop()
     client.kill()
 
 
-def stored_actions(trial: FinetuneTrial) -> np.ndarray:
+def stored_actions(trial: FineTuning) -> np.ndarray:
     learner = trial._training.algorithm.learner_group._learner
     _, actions, *_ = learner.layout.split(learner.replay._rows[: len(learner.replay)])
     return actions.numpy()  # type: ignore[no-any-return]
@@ -103,7 +97,7 @@ def test_a_pretrained_arm_goes_on_from_networks_statistics_and_offline_rows(
         actions = stored_actions(trial)
         updates = trial._training.algorithm.learner_group._learner._num_updates
     assert [result["env_steps"] for result in results] == [0, STEPS]
-    assert np.isfinite(results[1]["critic_loss"])
+    assert np.isfinite(results[1]["learner"]["critic_loss"])
     assert (actions[: ROWS // 2] == 0.125).all()
     assert len(actions) == ROWS // 2 + STEPS
     assert updates == STEPS

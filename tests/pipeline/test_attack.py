@@ -13,7 +13,7 @@ from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body, Fault
 from afrl_ray.pipeline import attack
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.rollouts import Candidate, CandidateEpisodes, LocalRollouts, kept
+from afrl_ray.rollouts import Candidate, CandidateEpisodes, LocalRollouts, resumable
 
 SMALL = {
     "environment.id": "hopper",
@@ -46,7 +46,7 @@ class Mortal:
 def test_an_interrupted_bank_is_the_one_that_was_never_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_WRITE_INTERVAL", -1.0)
+    monkeypatch.setattr(resumable, "_WRITE_INTERVAL", -1.0)
     experiment = Experiment(with_settings(ExperimentSettings(), SMALL))
     torch.manual_seed(0)
     policy = Policy(11, -np.ones(3), np.ones(3), (8,))

@@ -96,7 +96,7 @@ def test_the_faults_that_need_banks() -> None:
 
 
 def test_banks_of_other_faults_do_not_move_the_attack_stage() -> None:
-    pretrain = experiment().stage("pretrain", (), {})
+    pretrain = experiment().stage("pretrain", "pretrain", {})
     stages = [attack_stage(experiment(*overrides), pretrain) for overrides in ((), (ALL,))]
     assert stages[0].key == stages[1].key
     assert attack_stage(experiment(ALL), pretrain, STRONG_BIAS).name == "attack_bias_1"

@@ -7,13 +7,13 @@ import yaml
 from afrl_ray.config import ExperimentSettings, with_settings
 from afrl_ray.pipeline import run
 from afrl_ray.pipeline.experiment import Experiment, pinned
-from afrl_ray.pipeline.search import parameter_space
+from afrl_ray.pipeline.runs.run import TrainingRun
 
 
 def test_stages_stand_in_the_experiment_s_folder_or_under_their_keys_in_a_store(tmp_path: Path) -> None:
     settings = ExperimentSettings(output=tmp_path / "run")
-    own = Experiment(settings).stage("data", {"data"}, {})
-    shared = Experiment(settings, tmp_path / "store").stage("data", {"data"}, {})
+    own = Experiment(settings).stage("data", "data", {})
+    shared = Experiment(settings, tmp_path / "store").stage("data", "data", {})
     assert own.key == shared.key
     assert own.directory == tmp_path / "run" / "data"
     assert shared.directory == tmp_path / "store" / f"data-{own.key[:16]}"
@@ -28,7 +28,7 @@ def test_experiments_share_a_stage_exactly_where_it_is_the_same(tmp_path: Path) 
         tmp_path,
     )
     other = Experiment(with_settings(first.settings, {"seed": 1}), tmp_path)
-    stages = [experiment.stage("data", {"data"}, {}).directory for experiment in (first, longer, other)]
+    stages = [experiment.stage("data", "data", {}).directory for experiment in (first, longer, other)]
     assert stages[0] == stages[1] != stages[2]
 
 
@@ -80,4 +80,4 @@ def test_a_password_of_the_environment_reaches_processes_but_no_file(
     settings = pinned(ExperimentSettings(output=tmp_path / "run"))
     assert pickle.loads(pickle.dumps(settings)).tracking.uri == uri
     assert "secret" not in yaml.safe_dump(settings.model_dump(mode="json"))
-    assert "secret" not in str(parameter_space(settings))
+    assert "secret" not in str(TrainingRun("mine", settings).as_config())

@@ -10,7 +10,7 @@ import pytest
 from afrl_ray.attacks import AttackBank
 from afrl_ray.cli import main
 from afrl_ray.config import FaultSettings
-from trial_folders import LAST_CHECKPOINTS, LEARNER
+from trial_folders import checkpoints, replay_rows
 
 SETTINGS = """
 environment: {id: hopper, max_episode_steps: 60}
@@ -70,12 +70,12 @@ def test_conditions_under_other_faults_and_trials_under_pgd(tmp_path: Path, caps
 
     bank = AttackBank.load(output / "attack_dead_joint_1" / "evaluation.npz")
     assert (bank.fault, len(bank)) == (FaultSettings(type="dead_joint", magnitude=1), 2)
-    curves = [json.loads(file.read_text())["curve"] for file in output.glob(f"{LAST_CHECKPOINTS}/training.json")]
+    curves = [json.loads((one / "training.json").read_text())["curve"] for one in checkpoints(output)]
     assert len(curves) == 2
     for curve in curves:
         assert all(np.isfinite(row["pgd"]) for row in curve)  # validated under what they train with
     assert curves[0][0] == curves[1][0]  # the hand-over is the same
-    replays = [np.load(file) for file in output.glob(f"{LAST_CHECKPOINTS}/{LEARNER}/replay/rows.npy")]
+    replays = [replay_rows(one) for one in checkpoints(output)]
     assert [len(rows) for rows in replays] == [2_400, 2_400]
     assert np.array_equal(replays[0][:2_000], replays[1][:2_000])
     assert not np.array_equal(replays[0][2_000:], replays[1][2_000:])  # another critic, other faults

@@ -21,7 +21,7 @@ from afrl_ray.networks import Policy
 from afrl_ray.perturbations import Body, Fault, Multiplicative
 from afrl_ray.pipeline import attack
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.pipeline.trial import trial_algorithm_config
+from afrl_ray.pipeline.runs.configuration import trial_algorithm_config
 from afrl_ray.rollouts import Candidate, CandidateEpisodes, Episodes
 from afrl_ray.seeding import derive_seed
 

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from afrl_ray.config import ConfigError
 from afrl_ray.config.study import AttackersBudget, StudyBudget
+from afrl_ray.pipeline.foundation import Foundation
 from afrl_ray.studies.expand import expand
 from afrl_ray.studies.files import load_scale, load_study, scale_names, study_names
-from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.plan import Plan
 from afrl_ray.studies.reproduce import results_directory
 

@@ -13,9 +13,10 @@ import pytest
 
 from afrl_ray.cli import _message
 from afrl_ray.pipeline.data import load_data, make_data
+from afrl_ray.pipeline.foundation import Foundation
 from afrl_ray.studies.collect import foundation_of
 from afrl_ray.studies.expand import expand
-from afrl_ray.studies.foundations import Foundation, make_pretrained
+from afrl_ray.studies.foundations import make_pretrained
 from afrl_ray.studies.plan import Plan
 from experiments import afrl_command, wait_for
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from afrl_ray.networks import Policy
+from afrl_ray.pipeline.foundation import Foundation
 from afrl_ray.studies import measure
 from afrl_ray.studies.expand import expand
-from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.measure import Subject
 from afrl_ray.studies.plan import Plan
 

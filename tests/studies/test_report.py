@@ -33,9 +33,10 @@ def report(plan: Plan, folder: Path) -> Path:
     [
         ({}, {}, {}, True),
         ({}, {}, {"seeds": 3}, True),
-        ({}, {}, {"overrides": {"runtime.trials_at_once": 1, "finetune.checkpoint_interval": 200}}, True),
+        ({}, {}, {"overrides": {"runtime.trials_at_once": 1}}, True),
         ({"title": "Spelt otherwise", "scales": {"tiny": {"steps": 400}, "huge": {"steps": 800}}}, {}, {}, True),
         ({}, {"presets": {}}, {}, True),  # of none of its arms
+        ({}, {}, {"overrides": {"finetune.checkpoint_interval": 200}}, False),  # at each episodes begin anew
         ({}, {}, {"seeds": 1}, False),
         ({}, {}, {"robots": ("ant",)}, False),
         ({}, {}, {"overrides": {"finetune.num_envs": 2}}, False),

@@ -11,11 +11,11 @@ import torch
 from afrl_ray.config import with_settings
 from afrl_ray.config.evaluation import EvaluatedCondition
 from afrl_ray.networks import Policy
+from afrl_ray.pipeline.foundation import Foundation
+from afrl_ray.pipeline.runs.run import TrainingRun
 from afrl_ray.studies.expand import expand
-from afrl_ray.studies.foundations import Foundation
 from afrl_ray.studies.measure import Subject
 from afrl_ray.studies.plan import Plan
-from afrl_ray.studies.training_run import TrainingRun
 
 STAGES = ["data", "pretrain", "attack", "run", "scores"]
 """Each is made from those before it."""
@@ -40,6 +40,7 @@ OTHERS = [
     ("finetune.algorithm.bc_alpha", 2.5, ["run"]),
     ("finetune.evaluation_interval", 50, ["run"]),
     ("finetune.steps", 800, []),  # a run that goes on
+    ("finetune.steps", 750, ["run"]),  # whose end is a checkpoint that a longer one lacks
     ("evaluation.episodes", 3, ["scores"]),
     ("tracking.enabled", False, []),
     ("runtime.resources.trial.cpus", 2, []),
@@ -65,14 +66,14 @@ def keys(make_plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., dict[s
             "data": foundation.data.key,
             "pretrain": foundation.pretrain.key,
             "attack": foundation.attack.key,
-            "run": TrainingRun(settings, tmp_path, policy_interval=200).stage.key,
+            "run": TrainingRun("mine", settings, store=tmp_path, policy_interval=200).stage.key,
             "scores": Subject(foundation, a_policy(policy), "final").stage(condition).key,
         }
 
     return find
 
 
-@pytest.mark.parametrize(("setting", "value", "new"), OTHERS, ids=[one[0] for one in OTHERS])
+@pytest.mark.parametrize(("setting", "value", "new"), OTHERS, ids=[f"{one[0]}={one[1]}" for one in OTHERS])
 def test_what_one_setting_makes_new(
     setting: str, value: Any, new: list[str], keys: Callable[..., dict[str, str]]
 ) -> None:

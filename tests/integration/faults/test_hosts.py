@@ -13,7 +13,7 @@ from faults.results import assert_as_undisturbed
 from faults.runs import INTERVAL, Job, LocalRun, wait_for
 from faults.servers import redis_server
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 AFTER = 2 * INTERVAL
 
 

@@ -10,7 +10,7 @@ from faults.results import assert_as_undisturbed
 from faults.runs import INTERVAL, LocalRun, wait_for
 from faults.servers import MLflowServer
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 AFTER = 2 * INTERVAL
 
 

@@ -11,7 +11,7 @@ from faults.results import assert_as_undisturbed
 from faults.runs import INTERVAL, STEPS, LocalRun
 from faults.storage import read_only, reason_against
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 AFTER = 2 * INTERVAL
 """Steps of both trials before anything happens."""
 
@@ -76,5 +76,5 @@ def test_read_only_storage(run: LocalRun, undisturbed: LocalRun, record: Callabl
         switch("rw")
         note.recovered()
         note.end()
-    assert run.results.trial_failures() or "trials failed" in run.words(), "every save went through"
+    assert "failed" in run.words(), "every save went through"
     assert_as_undisturbed(run.results, undisturbed.results)

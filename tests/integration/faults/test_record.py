@@ -1,6 +1,5 @@
 """What the tests of faults demand, on results made by hand: each of these would be a fault that went unnoticed."""
 
-import json
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,15 +107,6 @@ def test_every_run_of_a_name_counts(tmp_path: Path) -> None:
         database.executemany("insert into runs values (?, ?)", rows)
     results = Results(tmp_path, tmp_path / "mlflow.db")
     assert results.ended() == {"fixed q=0.5": ["FINISHED", "RUNNING"], "tiny": ["FINISHED"]}
-
-
-def test_failures_of_trials_are_those_that_tune_counted_last(tmp_path: Path) -> None:
-    folder = tmp_path / "finetune" / "tune"
-    folder.mkdir(parents=True)
-    for day, counts in ((1, (5, 5)), (2, (0, 2))):
-        trials = [["{}", json.dumps({"num_failures": count})] for count in counts]
-        (folder / f"experiment_state-2026-01-0{day}_00-00-00.json").write_text(json.dumps({"trial_data": trials}))
-    assert Results(tmp_path, tmp_path).trial_failures() == 2
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from faults.runs import CONFIG, INTERVAL, LocalRun, wait_for
 from faults.s3_runs import S3Job, S3Run
 from faults.servers import Bucket, MLflowServer
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.long]
 AFTER = 2 * INTERVAL
 STAGES = ("data", "pretrain", "attack", "finetune", "evaluation")
 STUDY = """

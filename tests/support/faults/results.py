@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trial_folders import LEARNER, last_checkpoints, trial_failures, trial_names
+from trial_folders import LEARNER, checkpoints, replay_rows, trial_names, trial_of
 
 _NOT_REPEATABLE = ("time/",)
 
@@ -27,8 +27,8 @@ class Results:
 
     def curves(self) -> dict[str, list[dict[str, Any]]]:
         """Every trial's evaluation rows, from the last checkpoint."""
-        folders = last_checkpoints(self.output)
-        return {folder.name: json.loads((folder / "training.json").read_text())["curve"] for folder in folders}
+        folders = checkpoints(self.output)
+        return {trial_of(folder): json.loads((folder / "training.json").read_text())["curve"] for folder in folders}
 
     def trial_names(self) -> list[str]:
         """In the order in which the search made the trials."""
@@ -36,7 +36,7 @@ class Results:
 
     def states(self) -> dict[str, Any]:
         """Everything that decides how each trial would go on: networks, optimizers, generators, replay, curriculum."""
-        return {folder.name: _state(folder) for folder in last_checkpoints(self.output)}
+        return {trial_of(folder): _state(folder) for folder in checkpoints(self.output)}
 
     def logged(self) -> Counter[tuple[str, str, int, float]]:
         """How often MLflow has each (run, metric, step, value), without what depends on the clock."""
@@ -56,10 +56,6 @@ class Results:
             statuses.setdefault(re.sub(r" \(\w+\)$", "", name), []).append(status)
         return statuses
 
-    def trial_failures(self) -> int:
-        """How often trials failed, as Tune has counted."""
-        return trial_failures(self.output)
-
     def trials_of_mlflow(self) -> Counter[tuple[str, int]]:
         """How often MLflow has each trial's row of each step."""
         return Counter({(run, step): n for (run, key, step, _), n in self.logged().items() if key == "score/mean"})
@@ -72,8 +68,8 @@ def _state(trial: Path) -> dict[str, Any]:
         for file in learner.rglob("*.pkl")
         if file.name.endswith("state.pkl")
     }
-    state["rows"] = np.load(learner / "replay" / "rows.npy")
-    state["curriculum"] = json.loads((trial / "curriculum.json").read_text())
+    state["rows"] = replay_rows(trial)
+    state["curve"] = json.loads((trial / "training.json").read_text())["curve"]
     return state
 
 

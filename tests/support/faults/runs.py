@@ -69,11 +69,11 @@ class Run(ABC):
     def steps(self) -> dict[str, int]:
         """The environment steps of each trial's last checkpoint."""
         found: dict[str, int] = {}
-        for file in self.files(f"{CHECKPOINTS}/curriculum.json"):
+        for file in self.files(f"{CHECKPOINTS}/training.json"):
             try:
-                step = json.loads(self.read(file.with_name("training.json")))["step"]
+                step = json.loads(self.read(file))["step"]
             except (FileNotFoundError, json.JSONDecodeError):
-                continue  # Tune deletes old ones
+                continue  # just replaced
             trial = trial_of(file.parent)
             found[trial] = max(found.get(trial, 0), step)
         return found

@@ -8,8 +8,8 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
+from afrl_ray.pipeline.runs.run import TrainingRun
 from afrl_ray.storage import clear_flag, has_flag
-from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker, TrackedRun
 from afrl_ray.tracking.names import result_metrics
 from afrl_ray.tracking.tune_callback import MLflowTrialCallback
@@ -21,13 +21,13 @@ class RunsInMLflow(MLflowTrialCallback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         super().on_trial_start(iteration, trials, trial, **info)
         with self._surviving():
-            log_curve(TrainingRun.from_config(trial.config["run"]), self._run(trial))
+            log_curve(TrainingRun.from_config(trial.config), self._run(trial))
 
 
-def finish_reporting(run: TrainingRun, name: str, tracker: ExperimentTracker) -> None:
+def finish_reporting(run: TrainingRun, tracker: ExperimentTracker) -> None:
     """Finish in MLflow a run that is as far as it is wanted, but whose driver was killed before it could say so."""
     if has_flag(run.followed) and run.finished():
-        tracked = tracker.child_run(run.stage.directory.name, name=name)
+        tracked = tracker.child_run(run.stage.directory.name, name=run.name)
         log_curve(run, tracked)
         tracked.finish()
         clear_flag(run.followed)

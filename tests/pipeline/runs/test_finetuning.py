@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -15,18 +14,10 @@ from afrl_ray.attacks.bank_actor import BankActor
 from afrl_ray.config import ExperimentSettings, FinetuneSettings, SACSettings
 from afrl_ray.config.loading import with_settings
 from afrl_ray.curriculum.scheduler import CurriculumScheduler
-from afrl_ray.curriculum.schedules import CurriculumState, initial_state
+from afrl_ray.curriculum.schedules import CurriculumState, initial_state, total_evaluations
 from afrl_ray.datasets import Transitions
-from afrl_ray.pipeline import trial as module
-from afrl_ray.pipeline.artifacts import read_json, write_json
-from afrl_ray.pipeline.trial import (
-    FinetuneTrial,
-    offline_share,
-    steps_per_iteration,
-    steps_per_round,
-    total_evaluations,
-    trial_algorithm_config,
-)
+from afrl_ray.pipeline.runs.configuration import steps_per_iteration, steps_per_round, trial_algorithm_config
+from afrl_ray.pipeline.runs.finetuning import FineTuning, offline_share
 from afrl_ray.seeding import derive_seed
 
 ROWS = 200
@@ -186,37 +177,41 @@ LINEAR = {"curriculum": {"type": "linear", "q_max": 1.0}, "finetune.steps": 500,
 ADAPTIVE = {"curriculum": {"type": "adaptive", "beta": 0.5, "kappa": 0.5, "max_change": 1.0}}
 
 
-class Rehearsal(FinetuneTrial):
-    """A trial that only evaluates: its k-th score is 10 k."""
+class Rehearsal(FineTuning):
+    """One that only evaluates: its k-th score is 10 k."""
 
     def __init__(self, experiment: ExperimentSettings, bank: AttackBank) -> None:
         self._settings = experiment
         client = BankClient(f"rehearsal-{id(self)}", bank, pause=0.0)
-        state = initial_state(experiment.curriculum)
-        self._source = BankSource(client, "trial", "adversarial", state)
-        self._source.set_state(state)
-        self._training = SimpleNamespace(curve=[])  # type: ignore[assignment]
+        self._source = BankSource(client, "trial", "adversarial", initial_state(experiment.curriculum))
+        self.env_runner = replace(self._source)
+        runner = SimpleNamespace(config=SimpleNamespace(perturbation_source=self.env_runner))
+        group = SimpleNamespace(foreach_env_runner=lambda call: call(runner))
+        algorithm = SimpleNamespace(env_runner_group=group)
+        self._training = SimpleNamespace(curve=[], algorithm=algorithm)  # type: ignore[assignment]
 
     def step(self) -> dict[str, Any]:
-        state = self._state_in_force()
-        score = 10.0 * len(self._training.curve)
-        row = {"normal": score, "adversarial": score}
-        self._training.curve.append(row)
+        state = self._put_in_force()
+        score = 10.0 * len(self.curve)
+        average = state.average if self._settings.curriculum.type == "adaptive" else None
+        row = {"normal": score, "adversarial": score, "q": state.q, "average": average}
+        self.curve.append(row)
         return {
             **{f"curriculum/{name}": value for name, value in asdict(state).items()},
-            "curriculum_score": self._curriculum_score(row, state) / 100.0,
-            "total_evaluations": total_evaluations(self._settings),
+            "curriculum_score": self._curriculum_score(row, state.q) / 100.0,
+            "total_evaluations": total_evaluations(self._settings.finetune),
         }
 
 
 def qs_of(trial: Rehearsal, actor: Handle, steps: int, away: tuple[int, ...]) -> list[float]:
-    """q in force at each step, as env runners in the trial's process see it; the actor is away around some results."""
+    """q in force at each step, as env runners see it; the actor is away around some results."""
     scheduler = CurriculumScheduler(replace(trial._source.client))
-    tune_trial = MagicMock(trial_id="trial", config={"experiment": trial._settings.model_dump(mode="json")})
+    config = {"run": {"base": trial._settings.model_dump(mode="json")}, "drawn": {}}
+    tune_trial = MagicMock(trial_id="trial", config=config)
     qs = []
     for k in range(steps):
         result = trial.step()
-        qs.append(replace(trial._source).snapshot().q)
+        qs.append(trial.env_runner.snapshot().q)
         actor.away = k in away
         scheduler.on_trial_result(MagicMock(), tune_trial, result)
     return qs
@@ -227,7 +222,7 @@ def test_an_outage_of_the_actor_shifts_no_step_of_a_linear_curriculum(
     away: tuple[int, ...], actor: Handle, small_bank: AttackBank
 ) -> None:
     trial = Rehearsal(with_settings(ExperimentSettings(), LINEAR), small_bank)
-    assert total_evaluations(trial._settings) == 5
+    assert total_evaluations(trial._settings.finetune) == 5
     assert qs_of(trial, actor, 6, away) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 
 
@@ -238,46 +233,21 @@ def test_the_step_taken_by_the_trial_is_the_schedulers(
     """Scores 0, 0.1, 0.2 make the average 0, 0.05, 0.125, and q half of each."""
     trial = Rehearsal(with_settings(ExperimentSettings(), ADAPTIVE), small_bank)
     assert qs_of(trial, actor, 4, away) == pytest.approx([0.0, 0.0, 0.025, 0.0625])
+    assert [row["average"] for row in trial.curve] == pytest.approx([0.0, 0.0, 0.05, 0.125])
 
 
-def test_a_checkpoint_from_the_outage_is_caught_up_with(
-    actor: Handle, small_bank: AttackBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ahead", [None, CurriculumState(0.9, evaluations=9)])
+def test_q_follows_from_the_curve_whatever_the_actor_knows(
+    ahead: CurriculumState | None, actor: Handle, small_bank: AttackBank
 ) -> None:
+    """A checkpoint that was gone back to, or one from an outage: the actor is told what the curve says."""
     trial = Rehearsal(with_settings(ExperimentSettings(), LINEAR), small_bank)
     qs_of(trial, actor, 3, away=(2,))
-    write_json(tmp_path / "curriculum.json", asdict(trial._source.hold()))
-    assert read_json(tmp_path / "curriculum.json")["evaluations"] == 2  # after three
-
     actor.away = False
     restored = Rehearsal(trial._settings, small_bank)
-    training = SimpleNamespace(curve=list(trial._training.curve), algorithm=SimpleNamespace(step_count=300))
-    monkeypatch.setattr(module.Training, "load", lambda *_: training)
-    monkeypatch.setattr(module, "TrainingMeter", MagicMock())
-    restored._training = SimpleNamespace(algorithm=None, curve=[])  # type: ignore[assignment]
-    restored.load_checkpoint(str(tmp_path))
-    assert qs_of(restored, actor, 3, away=()) == pytest.approx([0.6, 0.8, 1.0])
-
-
-def test_a_state_ahead_of_the_checkpoint_that_was_gone_back_to_is_not_taken(
-    actor: Handle, small_bank: AttackBank
-) -> None:
-    trial = Rehearsal(with_settings(ExperimentSettings(), LINEAR), small_bank)
-    qs_of(trial, actor, 3, away=())
-    del trial._training.curve[1:]
-    actor.away = True
-    trial._source.set_state(CurriculumState(0.2, evaluations=1))
-    actor.away = False
-    assert qs_of(trial, actor, 3, away=()) == pytest.approx([0.2, 0.4, 0.6])
-
-
-@pytest.mark.parametrize("away", [(), (0, 1, 2)])
-def test_remote_env_runners_are_told(away: tuple[int, ...], actor: Handle, small_bank: AttackBank) -> None:
-    remote = {**LINEAR, "runtime.num_env_runners": 1}
-    trial = Rehearsal(with_settings(ExperimentSettings(), remote), small_bank)
-    told: list[float] = []
-    source = SimpleNamespace(take_over=lambda state: told.append(state.q))
-    runner = SimpleNamespace(config=SimpleNamespace(perturbation_source=source))
-    group = SimpleNamespace(foreach_env_runner=lambda call, **_: call(runner))
-    trial._training.algorithm = SimpleNamespace(env_runner_group=group)  # type: ignore[assignment]
-    qs_of(trial, actor, 3, away=away)
-    assert told == pytest.approx([0.0, 0.2, 0.4])
+    restored._training.curve[:] = trial.curve[:1]
+    if ahead is not None:
+        restored._source.tell(ahead)
+    assert qs_of(restored, actor, 1, away=()) == pytest.approx([0.2])
+    assert restored._source.known() == CurriculumState(0.4, evaluations=2)  # as the scheduler has set it since
+    assert qs_of(restored, actor, 2, away=()) == pytest.approx([0.4, 0.6])

@@ -1,16 +1,17 @@
-"""Every trial's state, for `afrl jobs status`, for Prometheus and for the log."""
+"""Every trial's state, for the terminal, `afrl jobs status`, Prometheus and the log."""
 # ruff: noqa: ARG002 - Tune calls every hook with all of its keywords
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from afrl_ray.config import trial_experiment
+from afrl_ray.pipeline.progress import Reporter
 from afrl_ray.telemetry import event
 from afrl_ray.telemetry.board import board, logger
 from afrl_ray.telemetry.metrics import BEST_SCORE, SCORE, SMOOTHED_SCORE, TRIALS, Q
@@ -24,6 +25,32 @@ _STATUS: dict[str, TrialStatus] = {
     Trial.ERROR: "failed",
 }
 _STATUSES: tuple[TrialStatus, ...] = ("waiting", "running", "finished", "failed")
+
+
+class RunProgress(Callback):
+    """Shows the environment steps of all runs together, those of earlier commands included, and the latest score.
+
+    Tune pickles its callbacks, so what it reports to is attached to the class, not to the object.
+    """
+
+    _report: ClassVar[Reporter | None] = None
+    _steps: ClassVar[dict[str, int]] = {}
+
+    @classmethod
+    def attach(cls, report: Reporter, reached: Mapping[str, int]) -> None:
+        """`reached` are environment steps by the key of each run."""
+        cls._report, cls._steps = report, dict(reached)
+        report.update(sum(cls._steps.values()))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if self._report is None:
+            return
+        run = trial.config["run"]
+        self._steps[run["key"]] = int(result["env_steps"])
+        note = f"score {result['score_mean']:.1f}, best {result['best_score']:.1f}, q {result['q']:.2f}"
+        self._report.update(sum(self._steps.values()), f"{run['name']}: {note}")
 
 
 class TrialBoard(Callback):

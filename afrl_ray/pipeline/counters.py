@@ -21,7 +21,7 @@ _COUNTS = {
 }
 
 
-class TrainingMeter:
+class TrainingCounters:
     """Counts from where the algorithm is now; what it did before a restart is not counted twice."""
 
     def __init__(self, algorithm: OffPolicyAlgorithm, condition: str = "") -> None:

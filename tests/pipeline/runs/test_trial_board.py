@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from afrl_ray.pipeline.trial_board import TrialBoard
+from afrl_ray.config import ExperimentSettings
+from afrl_ray.pipeline.runs.trial_board import TrialBoard
 from afrl_ray.telemetry.board import board
 
 RESULT = {
@@ -29,13 +30,15 @@ def clean_board() -> Iterator[None]:
 
 
 def make_trial(trial_id: str, status: str = "PENDING", **attributes: Any) -> Any:
-    config = {"experiment": {"finetune": {"steps": 2000}}, "name": f"name of {trial_id}"}
+    base = ExperimentSettings().model_dump(mode="json")
+    run = {"base": base, "key": trial_id, "name": f"name of {trial_id}"}
+    config = {"run": run, "drawn": {"finetune.steps": 20_000}}
     fields = {"trial_id": trial_id, "status": status, "config": config, "last_result": None, "error_file": None}
     return SimpleNamespace(**{**fields, **attributes})
 
 
 def name(config: Mapping[str, Any]) -> str:
-    return str(config["name"])
+    return str(config["run"]["name"])
 
 
 def test_a_trial_from_its_start_to_its_end() -> None:
@@ -46,7 +49,7 @@ def test_a_trial_from_its_start_to_its_end() -> None:
     assert board.report().queues["trials"] == 3
     hooks.on_trial_result(1, trials, trials[0], RESULT)
     shown = board.report().trials[0]
-    assert (shown.name, shown.env_steps, shown.wanted_steps) == ("name of a_0", 100, 2000)
+    assert (shown.name, shown.env_steps, shown.wanted_steps) == ("name of a_0", 100, 20_000)
     assert (shown.q, shown.score["mean"], shown.best_score, shown.steps_per_second) == (0.5, 80.0, 85.0, 170.0)
     hooks.on_trial_complete(2, trials, trials[0])
     assert board.report().trials[0].status == "finished"

@@ -2,20 +2,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray import tune
 from ray.tune import Experiment
-from ray.tune.search.variant_generator import generate_variants
+from ray.tune.search import BasicVariantGenerator
 
-from afrl_ray.config import ExperimentSettings, SearchSettings, trial_experiment
+from afrl_ray.config import ExperimentSettings, SearchSettings
 from afrl_ray.config.loading import with_settings
-from afrl_ray.pipeline.search import (
-    file_name,
-    file_names,
-    parameter_space,
-    search_algorithm,
-    trial_count,
-    trial_name,
-    unique_name,
-)
+from afrl_ray.pipeline.runs.drawing import all_draws, trial_count
+from afrl_ray.seeding import derive_seed
 
 ADAPTIVE = {"type": "adaptive", "beta": 0.1}
 
@@ -27,13 +21,13 @@ def experiment(space: dict[str, Any] | None = None, **search: Any) -> Experiment
     return settings.model_copy(update={"search": SearchSettings(space=space, **search)})
 
 
-def trials(settings: ExperimentSettings, seed: int = 0) -> list[dict[str, Any]]:
-    """The configurations that Tune makes of the parameter space."""
-    variants = []
-    for _ in range(settings.search.samples if settings.search else 1):
-        variants += [config for _, config in generate_variants(parameter_space(settings), random_state=seed)]
-        seed += 1
-    return [{"varied": variant["varied"], "experiment": trial_experiment(variant)} for variant in variants]
+def trials(settings: ExperimentSettings) -> list[dict[str, Any]]:
+    """What each trial is drawn with, and its settings."""
+    base = settings.model_copy(update={"search": None})
+    return [
+        {"varied": drawn, "experiment": with_settings(base, drawn).model_dump(mode="json")}
+        for drawn in all_draws(settings)
+    ]
 
 
 def test_no_search_is_one_trial_of_the_experiment_itself() -> None:
@@ -104,71 +98,6 @@ def test_a_random_search_over_whole_curricula() -> None:
     assert {trial["experiment"]["curriculum"]["type"] for trial in trials(settings)} == {"linear", "adaptive"}
 
 
-# ---- names ---------------------------------------------------------------------------------------------------------
-
-
-def named(**changes: Any) -> str:
-    varied = {name.replace("__", "."): value for name, value in changes.items()}
-    return trial_name(with_settings(experiment(), varied).model_dump(mode="json"), varied)
-
-
-def test_names_start_with_the_curriculum() -> None:
-    assert named() == "fixed q=0.5"
-    assert named(curriculum={"type": "linear", "q_max": 0.75}) == "linear q_max=0.75"
-    assert named(curriculum=ADAPTIVE) == "adaptive beta=0.1 kappa=0.6"
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0.9998, "0.9998"), (0.99973241, "0.999732"), (0.95, "0.95"), (0.123456, "0.123"), (0.9, "0.9"), (0.0, "0")],
-)
-def test_numbers_are_cut_to_what_tells_them_apart(value: float, shown: str) -> None:
-    assert named(finetune__algorithm__policy_average_decay=value) == f"fixed q=0.5 policy_average_decay={shown}"
-
-
-def test_names_go_on_with_what_was_varied() -> None:
-    name = named(
-        finetune__offline_ratio=0.25,
-        finetune__algorithm__actor_learning_rate=1.23456e-4,
-        perturbation__condition="random",
-    )
-    assert name == "fixed q=0.5 offline_ratio=0.25 actor_learning_rate=0.000123 condition=random"
-
-
-def test_a_curriculum_is_named_once() -> None:
-    assert named(curriculum__q=0.125) == "fixed q=0.125"
-
-
-def test_names_of_whole_sections_show_their_leaves() -> None:
-    assert named(finetune__algorithm={"type": "td3", "policy_delay": 3}) == "fixed q=0.5 type=td3 policy_delay=3"
-
-
-def test_files_are_called_without_spaces_and_slashes() -> None:
-    name = named(environment__id="phys2d/CartPole-v1")
-    assert file_name(name) == "fixed_q=0.5_id=phys2d_CartPole-v1"
-
-
-def test_two_names_never_share_a_file() -> None:
-    called = file_names(["runs/a", "runs_a", "runs a"])
-    assert called == {"runs/a": "runs_a", "runs_a": "runs_a #2", "runs a": "runs_a #3"}
-
-
-def test_no_file_s_name_is_too_long() -> None:
-    names = ["x" * length for length in (180, 181, 400)]
-    short, long, longest = map(file_name, names)
-    assert short == names[0]
-    assert len({long, longest}) == 2
-    assert max(len(long), len(longest)) < 180
-    assert len(file_name("歩" * 100).encode()) < 180
-
-
-def test_a_name_that_is_taken_gets_a_number() -> None:
-    taken: list[str] = []
-    for _ in range(3):
-        taken.append(unique_name("fixed q=0.5", taken))
-    assert taken == ["fixed q=0.5", "fixed q=0.5 #2", "fixed q=0.5 #3"]
-
-
 @pytest.mark.parametrize("method", ["grid", "random"])
 def test_counting_makes_no_trials(method: str) -> None:
     space = {"seed": list(range(1000)), "curriculum.q": [0.1, 0.2]}
@@ -176,16 +105,23 @@ def test_counting_makes_no_trials(method: str) -> None:
     assert trial_count(experiment(space, method=method, **samples)) == (2_000 if method == "grid" else 7)
 
 
-def test_the_seed_draws_the_trials_of_a_random_search() -> None:
-    settings = experiment({"curriculum.q": {"uniform": [0.0, 1.0]}}, method="random", samples=3)
-
-    def drawn(seed: int) -> list[float]:
-        np.random.seed(None)  # noqa: NPY002 - Tune's own choice of a generator
-        searcher = search_algorithm(settings.model_copy(update={"seed": seed}))
-        searcher.add_configurations(
-            Experiment("search", lambda _: None, config=parameter_space(settings), num_samples=3)
-        )
-        return [searcher.next_trial().config["varied"]["curriculum.q"] for _ in range(3)]
-
-    assert drawn(0) == drawn(0) != drawn(1)
-    assert len(set(drawn(0))) == 3
+def test_draws_are_those_of_tune_s_own_generator() -> None:
+    """So that the trials of one seed are what they were when Tune drew them."""
+    space = {
+        "curriculum.q": {"uniform": [0.0, 1.0]},
+        "finetune.offline_ratio": [0.0, 0.5, 1.0],
+        "finetune.algorithm.actor_learning_rate": {"loguniform": [1e-5, 1e-3]},
+    }
+    for seed in (0, 1):
+        settings = experiment(space, method="random", samples=5).model_copy(update={"seed": seed})
+        searcher = BasicVariantGenerator(random_state=derive_seed(seed, "search"))
+        tunes = {
+            "curriculum.q": tune.uniform(0.0, 1.0),
+            "finetune.offline_ratio": tune.choice([0.0, 0.5, 1.0]),
+            "finetune.algorithm.actor_learning_rate": tune.loguniform(1e-5, 1e-3),
+        }
+        searcher.add_configurations(Experiment("search", lambda _: None, config={"varied": tunes}, num_samples=5))
+        np.random.seed(None)  # noqa: NPY002 - which is Tune's, where it is given no seed
+        expected = [searcher.next_trial().config["varied"] for _ in range(5)]
+        assert all_draws(settings) == expected
+        assert len({drawn["curriculum.q"] for drawn in expected}) == 5

@@ -1,6 +1,7 @@
 """What MLflow has of a run in the end, where the driver or the trial was killed between a checkpoint and its result."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 
 from afrl_ray.config import ExperimentSettings, TrackingSettings, with_settings
+from afrl_ray.pipeline.runs.reporting import RunsInMLflow, finish_reporting
+from afrl_ray.pipeline.runs.run import TrainingRun
 from afrl_ray.storage import has_flag, set_flag
-from afrl_ray.studies.reporting import RunsInMLflow, finish_reporting
-from afrl_ray.studies.training_run import TrainingRun
 from afrl_ray.tracking import ExperimentTracker
 from fake_mlflow import FakeMLflow
 
@@ -20,7 +21,8 @@ MEANS = [70.0, 80.0, 75.0, 85.0]
 
 @pytest.fixture
 def run(tmp_path: Path) -> TrainingRun:
-    return TrainingRun(with_settings(ExperimentSettings(output=tmp_path), FINETUNE), tmp_path / "stages", 200)
+    base = with_settings(ExperimentSettings(output=tmp_path), FINETUNE)
+    return TrainingRun("mine", base, store=tmp_path / "stages", policy_interval=200)
 
 
 @pytest.fixture
@@ -49,9 +51,7 @@ def result(row: dict[str, Any]) -> dict[str, Any]:
 
 def killed_after_two_results(run: TrainingRun, tmp_path: Path, on_disk: int) -> tuple[RunsInMLflow, Any]:
     """The callbacks of the next driver, and its trial."""
-    trial = SimpleNamespace(
-        trial_id="a", config={"run": run.as_config("mine", {}), "experiment": {}, "varied": {}}, checkpoint=None
-    )
+    trial = SimpleNamespace(trial_id="a", config=run.as_config())
 
     def callbacks() -> RunsInMLflow:
         tracker = ExperimentTracker(TrackingSettings(), tmp_path, "studies")
@@ -84,7 +84,7 @@ def test_a_run_whose_last_row_was_never_logged_is_finished(
     killed_after_two_results(run, tmp_path, on_disk=4)
     assert mlflow.status()["mine"] == "RUNNING"
     for _ in range(2):
-        finish_reporting(run, "mine", ExperimentTracker(TrackingSettings(), tmp_path, "studies"))
+        finish_reporting(run, ExperimentTracker(TrackingSettings(), tmp_path, "studies"))
         assert mlflow.steps("mine", "score/mean") == [0, 100, 200, 300]
         assert mlflow.status()["mine"] == "FINISHED"
     points = [(step, value) for name, step, value in mlflow.points["run1"] if name == "score/best"]
@@ -94,7 +94,7 @@ def test_a_run_whose_last_row_was_never_logged_is_finished(
 
 def test_an_unfinished_run_is_left_to_its_trial(run: TrainingRun, mlflow: FakeMLflow, tmp_path: Path) -> None:
     killed_after_two_results(run, tmp_path, on_disk=3)
-    finish_reporting(run, "mine", ExperimentTracker(TrackingSettings(), tmp_path, "studies"))
+    finish_reporting(run, ExperimentTracker(TrackingSettings(), tmp_path, "studies"))
     assert mlflow.steps("mine", "score/mean") == [0, 100]
     assert has_flag(run.followed)
 
@@ -102,6 +102,6 @@ def test_an_unfinished_run_is_left_to_its_trial(run: TrainingRun, mlflow: FakeML
 def test_the_curve_has_every_evaluation_that_was_due_however_late_it_came(run: TrainingRun) -> None:
     checkpoint(run, rows(4, shift=33))
     assert [row["env_steps"] for row in run.curve()] == [0, 133, 233, 333]
-    shorter = TrainingRun(with_settings(run.settings, {"finetune.steps": 200}), run.store, 200)
+    shorter = replace(run, base=with_settings(run.base, {"finetune.steps": 200}))
     checkpoint(shorter, rows(4, shift=33))
     assert [row["env_steps"] for row in shorter.curve()] == [0, 133, 233]
