@@ -24,7 +24,7 @@ from side_by_side import machine, print_record, record_parser
 from training import start_ray
 
 STEPS_PER_READ = 100
-"""Of a trial: afrl_ray.pipeline.trial.STEPS_PER_ROUND."""
+"""Of a trial: afrl_ray.pipeline.runs.configuration.STEPS_PER_ROUND."""
 EPISODE_STEPS = 1000
 WARM_UP_SECONDS = 3.0
 ACTOR = "afrl-scale-bank"

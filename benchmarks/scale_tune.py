@@ -54,9 +54,8 @@ class Trivial(tune.Trainable):  # type: ignore[misc]
             "curriculum_score": 0.8,
             "total_evaluations": self.config["results"],
             "steps_per_second": 170.0,
-            "critic_loss": 1.0,
-            "actor_loss": 1.0,
-            "q_value_mean": 100.0,
+            "lost_env_runners": 0,
+            "learner": {"critic_loss": 1.0, "actor_loss": 1.0, "q_value_mean": 100.0},
             "episode_return_mean": 3000.0,
             "done": self._steps >= self.config["results"],
         }
@@ -114,20 +113,20 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
         started.mkdir()
         settings = TrackingSettings(uri=arguments.tracking_uri)
         tracker = ExperimentTracker(settings, Path(folder) / "sweep", "sweep")
-        experiment = ExperimentSettings(curriculum=AdaptiveCurriculum()).model_dump(mode="json")
+        base = ExperimentSettings(curriculum=AdaptiveCurriculum()).model_dump(mode="json")
+        runs = [{"key": f"trial-{index}", "base": base, "checkpoint": "", "varied": {}} for index in range(trials)]
         tune.Tuner(
             tune.with_resources(Trivial, {"CPU": 0.01}),
             param_space={
                 "results": results,
                 "trials": trials,
                 "started": str(started),
-                "experiment": experiment,
-                "varied": {},
+                "run": tune.grid_search(runs),
+                "drawn": {},
             },
             tune_config=tune.TuneConfig(
                 metric="score_mean",
                 mode="max",
-                num_samples=trials,
                 max_concurrent_trials=trials,
                 scheduler=TimedScheduler(client),
             ),
@@ -136,7 +135,11 @@ def measure(trials: int, client: BankClient, arguments: argparse.Namespace) -> d
                 name="tune",
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                callbacks=[TimedTracking(tracker), TimedBoard(lambda _: "trial", trials), Stamp()],
+                callbacks=[
+                    TimedTracking(tracker, lambda _: "trial", lambda config: config["run"]["key"]),
+                    TimedBoard(lambda _: "trial", trials),
+                    Stamp(),
+                ],
             ),
         ).fit()
     # those that came while all trials were there

@@ -52,7 +52,7 @@ def test_submitted_stopped_and_resumed(config: Path, local_cluster: Any) -> None
             enough.kill()
 
     output = local_cluster.storage / "runs" / "tiny"
-    wait(lambda: bool(checkpoints(output)))
+    wait(lambda: any(json.loads((one / "training.json").read_text())["step"] for one in checkpoints(output)))
     assert local_cluster.afrl_json("jobs", "stop", job_id)["message"].startswith("is STOPPED")
     assert "interrupted: the same command continues" in local_cluster.afrl("jobs", "logs", job_id).stdout
     assert not (output / "finetune" / "manifest.json").exists()

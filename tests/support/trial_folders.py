@@ -9,16 +9,18 @@ from afrl_ray.algorithms import ReplayLog
 from afrl_ray.algorithms.replay import _read_index
 
 TRIALS = "runs/*"
-"""The folders of trials that have begun."""
+"""The folders of trials, each of which may be waiting, under way or over."""
 CHECKPOINTS = f"{TRIALS}/checkpoint"
 """Their last checkpoints."""
+CHECKPOINT_RECORDS = f"{CHECKPOINTS}*/training.json"
+"""What says how far these are; below a URI, an entry may be called NAME@VERSION."""
 LEARNER = "algorithm/learner_group/learner"
 """In a checkpoint, what the algorithm's learner has saved."""
 
 
 def begun(output: Path) -> list[Path]:
-    """The folders of all trials that have begun."""
-    return sorted(output.glob(TRIALS))
+    """The folders of all trials that have been evaluated at least once."""
+    return sorted(file.parent for file in output.glob(f"{TRIALS}/curve.json"))
 
 
 def checkpoints(output: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 from faults.runs import INTERVAL, OFFLINE_ROWS, ROOT, STEPS, Run, wait_for
 
 _SETTLED = 2.0
-"""Seconds after which Tune's snapshot knows of a checkpoint; before that, one interval more may be repeated."""
+"""Seconds in which a checkpoint is in its place below a URI too; before, one interval more may be repeated."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ from experiments import afrl_command, tiny_experiment
 from faults.hosts import Hosts
 from faults.results import Results
 from faults.servers import MLflowServer
-from trial_folders import CHECKPOINTS, replay_of, trial_of
+from trial_folders import CHECKPOINT_RECORDS, replay_of, trial_of
 
 ROOT = Path(__file__).parents[3]
 INTERVAL = 400
@@ -69,7 +69,7 @@ class Run(ABC):
     def steps(self) -> dict[str, int]:
         """The environment steps of each trial's last checkpoint."""
         found: dict[str, int] = {}
-        for file in self.files(f"{CHECKPOINTS}/training.json"):
+        for file in self.files(CHECKPOINT_RECORDS):
             try:
                 step = json.loads(self.read(file))["step"]
             except (FileNotFoundError, json.JSONDecodeError):
@@ -103,6 +103,10 @@ class Run(ABC):
     @abstractmethod
     def words(self) -> str:
         """What the driver has said."""
+
+    def trial_failures(self) -> int:
+        """How often trials failed, as Tune has said."""
+        return self.words().count("Trial task failed for trial")
 
     def succeed(self) -> bool:
         """Wait for success, resuming once if it comes to that; whether it came to that."""

@@ -1,5 +1,7 @@
 """The tiny experiment with its output in a bucket; `output` is a copy of it, made when it has succeeded."""
 
+import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -32,6 +34,11 @@ class InBucket(Run):
     def succeed(self) -> bool:
         resumed = super().succeed()
         self.bucket.download(self.prefix, self.output)
+        for index in self.output.glob("runs/*/index.json"):
+            for name, entry in json.loads(index.read_text())["entries"].items():
+                if entry["object"] != name:  # NAME@VERSION is what counts
+                    shutil.rmtree(index.parent / name, ignore_errors=True)  # remains of a killed upload
+                    (index.parent / entry["object"]).replace(index.parent / name)
         return resumed
 
 
