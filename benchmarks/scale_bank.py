@@ -30,6 +30,11 @@ WARM_UP_SECONDS = 3.0
 ACTOR = "afrl-scale-bank"
 
 
+def hold(source: BankSource) -> None:
+    """Ask the actor once, and go on with its answer, as a trial does at each result."""
+    source.take_over(source.known() or source.last_state)
+
+
 @ray.remote(num_cpus=0, max_concurrency=2)
 class Runners:
     """Some of the env runners, a thread each."""
@@ -47,12 +52,12 @@ class Runners:
             time.sleep(random.random() * interval)
             holds = samples_per_ask > 1
             if holds:
-                self._sources[index].hold()
+                hold(self._sources[index])
             count = random.randrange(samples_per_ask)  # trials are at different points between two results
             while (now := time.perf_counter()) < begin + seconds:
                 asks = count % samples_per_ask == 0
                 if asks and holds:
-                    self._sources[index].hold()
+                    hold(self._sources[index])
                 self._sources[index].snapshot()
                 count += 1
                 ended = time.perf_counter()

@@ -58,6 +58,50 @@ def test_a_grid_lists_each_value_once(values: list[object]) -> None:
     assert weighted.space["curriculum.beta"] == Choice(choice=tuple(values))
 
 
+POPULATION = ["curriculum.type=adaptive", "search.scheduler=pbt", "search.method=random", "search.samples=4"]
+KAPPA = "search.space.curriculum.kappa={uniform: [0.2, 0.8]}"
+
+
+def test_a_population_of_the_default_intervals_is_accepted() -> None:
+    search = load_experiment(None, [*POPULATION, KAPPA]).search
+    assert search is not None
+    assert (search.scheduler, search.samples, search.exploit_evaluations) == ("pbt", 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "refusal"),
+    [
+        (
+            ["search.method=grid", "search.samples=1", "search.space.curriculum.kappa=[0.2]"],
+            "method is grid and samples 1",
+        ),
+        (["search.method=optuna"], "method is optuna and samples 4"),
+        (["search.samples=1"], "method is random and samples 1"),
+        (["search.space.seed=[0, 1]"], "changes numbers of the curriculum on the way, and seed is none"),
+        (["search.space.finetune.algorithm.tau={uniform: [0.1, 0.2]}"], "and finetune.algorithm.tau is none"),
+        (["search.space.curriculum.score=[normal, random]"], "and curriculum.score is none"),
+        (["runtime.trials_at_once=3"], "write runtime.trials_at_once: 4, or leave it out"),
+        (["finetune.checkpoint_interval=10000"], "is not a multiple of finetune.checkpoint_interval (10000)"),
+    ],
+)
+def test_what_no_population_can_be_is_refused(overrides: list[str], refusal: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_experiment(None, [*POPULATION, KAPPA, *overrides])
+    assert refusal in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["runtime.trials_at_once=4"],
+        ["finetune.checkpoint_interval=10000", "search.exploit_evaluations=4"],
+        ["search.space.curriculum.beta=[0.1, 0.3]"],
+    ],
+)
+def test_what_a_population_can_be_is_accepted(overrides: list[str]) -> None:
+    assert load_experiment(None, [*POPULATION, KAPPA, *overrides]).search is not None
+
+
 def test_whole_sections_can_be_searched() -> None:
     overrides = ["search.space={curriculum: [{type: fixed, q: 0.2}, {type: adaptive}], seed: [0, 1, 2]}"]
     search = load_experiment(None, overrides).search

@@ -105,23 +105,41 @@ def test_counting_makes_no_trials(method: str) -> None:
     assert trial_count(experiment(space, method=method, **samples)) == (2_000 if method == "grid" else 7)
 
 
-def test_draws_are_those_of_tune_s_own_generator() -> None:
-    """So that the trials of one seed are what they were when Tune drew them."""
-    space = {
-        "curriculum.q": {"uniform": [0.0, 1.0]},
-        "finetune.offline_ratio": [0.0, 0.5, 1.0],
-        "finetune.algorithm.actor_learning_rate": {"loguniform": [1e-5, 1e-3]},
-    }
-    for seed in (0, 1):
-        settings = experiment(space, method="random", samples=5).model_copy(update={"seed": seed})
-        searcher = BasicVariantGenerator(random_state=derive_seed(seed, "search"))
-        tunes = {
+SPACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "random": (
+        {
+            "curriculum.q": {"uniform": [0.0, 1.0]},
+            "finetune.offline_ratio": [0.0, 0.5, 1.0],
+            "finetune.algorithm.actor_learning_rate": {"loguniform": [1e-5, 1e-3]},
+        },
+        {
             "curriculum.q": tune.uniform(0.0, 1.0),
             "finetune.offline_ratio": tune.choice([0.0, 0.5, 1.0]),
             "finetune.algorithm.actor_learning_rate": tune.loguniform(1e-5, 1e-3),
-        }
-        searcher.add_configurations(Experiment("search", lambda _: None, config={"varied": tunes}, num_samples=5))
-        np.random.seed(None)  # noqa: NPY002 - which is Tune's, where it is given no seed
-        expected = [searcher.next_trial().config["varied"] for _ in range(5)]
-        assert all_draws(settings) == expected
-        assert len({drawn["curriculum.q"] for drawn in expected}) == 5
+        },
+    ),
+    "grid": (
+        {"curriculum.q": [0.1, 0.9], "finetune.offline_ratio": [0.0, 0.5, 1.0], "seed": [3, 1]},
+        {
+            "curriculum.q": tune.grid_search([0.1, 0.9]),
+            "finetune.offline_ratio": tune.grid_search([0.0, 0.5, 1.0]),
+            "seed": tune.grid_search([3, 1]),
+        },
+    ),
+}
+"""The project's words and Tune's, by method."""
+
+
+@pytest.mark.parametrize(("method", "samples", "count"), [("random", 5, 5), ("grid", 1, 12)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_draws_are_those_of_tune_s_own_generator(method: Any, samples: int, count: int, seed: int) -> None:
+    """So that the trials of one seed are what they were when Tune drew them, and in its order."""
+    space, tunes = SPACES[method]
+    settings = experiment(space, method=method, samples=samples).model_copy(update={"seed": seed})
+    searcher = BasicVariantGenerator(random_state=derive_seed(seed, "search"))
+    searcher.add_configurations(Experiment("search", lambda _: None, config={"varied": tunes}, num_samples=samples))
+    np.random.seed(None)  # noqa: NPY002 - which is Tune's, where it is given no seed
+    expected = [searcher.next_trial().config["varied"] for _ in range(count)]
+    assert searcher.next_trial() is None
+    assert all_draws(settings) == expected
+    assert len({str(drawn) for drawn in expected}) == count

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.experiment import Trial
 
 from afrl_ray.config import ExperimentSettings
 from afrl_ray.config.loading import with_settings
@@ -42,6 +43,7 @@ def test_a_search_that_goes_on_stops_what_an_unbroken_one_stops(known: int) -> N
     resumed = Halving(earlier, again.__setitem__, max_t=1000, grace_period=100)
     for key in list(SCORES)[known:]:
         assert told(resumed, key) == whole[key]
+    assert again == {key: step for key, step in stopped.items() if key in list(SCORES)[known:]}
 
 
 def test_evaluations_that_are_repeated_count_once() -> None:
@@ -51,17 +53,19 @@ def test_evaluations_that_are_repeated_count_once() -> None:
     assert [recorded for _, recorded in scheduler._brackets[0]._rungs] == before
 
 
-def test_a_member_keeps_its_run_and_its_values_within_the_space(tmp_path: Path) -> None:
+def make_population(folder: Path, reached: dict[str, int]) -> Population:
     search = {
         "method": "random",
         "samples": 2,
         "scheduler": "pbt",
         "space": {"curriculum.kappa": {"uniform": [0.4, 0.6]}},
     }
-    settings = with_settings(
-        ExperimentSettings(output=tmp_path), {"curriculum": {"type": "adaptive"}, "search": search}
-    )
-    population = Population(settings, {"own": 35_000})
+    settings = with_settings(ExperimentSettings(output=folder), {"curriculum": {"type": "adaptive"}, "search": search})
+    return Population(settings, reached)
+
+
+def test_a_member_keeps_its_run_and_its_values_within_the_space(tmp_path: Path) -> None:
+    population = make_population(tmp_path, {})
     own, better = (
         SimpleNamespace(
             config={"run": {"key": key}, "drawn": {"curriculum.kappa": kappa}},
@@ -73,4 +77,14 @@ def test_a_member_keeps_its_run_and_its_values_within_the_space(tmp_path: Path) 
     kappas = [config["drawn"]["curriculum.kappa"] for config in found]
     assert all(0.4 <= kappa <= 0.6 for kappa in kappas)
     assert len(set(kappas)) > 2
-    assert population._interval == 15_000
+
+
+@pytest.mark.parametrize(("reached", "exploited"), [(0, 0), (10_000, 0), (15_000, 15_000), (35_000, 30_000)])
+def test_a_member_that_goes_on_waits_for_its_next_turn(reached: int, exploited: int, tmp_path: Path) -> None:
+    """The default interval is 15,000 steps."""
+    population = make_population(tmp_path, {"own": reached})
+    population.set_search_properties("score_mean", "max")
+    config = {"run": {"key": "own"}, "drawn": {"curriculum.kappa": 0.5}}
+    own = Trial("RunTrial", config=config, stub=True)
+    population.on_trial_add(SimpleNamespace(search_alg=None), own)
+    assert population._trial_state[own].last_perturbation_time == exploited
