@@ -16,5 +16,7 @@ def trial_experiment(config: Mapping[str, Any]) -> dict[str, Any]:
         KeyError: the config is no trial's.
         ConfigError: the values do not fit.
     """
+    if not config["drawn"]:
+        return dict(config["run"]["base"])
     base = ExperimentSettings.model_validate(config["run"]["base"])
     return with_settings(base, config["drawn"]).model_dump(mode="json")

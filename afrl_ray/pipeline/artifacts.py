@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -78,6 +79,15 @@ def replace_directory(temporary: Path, final: Path) -> None:
     temporary.replace(final)
     sync(final.parent)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+@contextmanager
+def replacing_directory(final: Path) -> Iterator[Path]:
+    """A temporary path, where nothing is, that takes the place of `final` when the block ends without an error."""
+    temporary = final.with_name(f".{final.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    yield temporary
+    replace_directory(temporary, final)
 
 
 def recover_directory(final: Path) -> Path | None:

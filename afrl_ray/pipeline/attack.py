@@ -35,12 +35,12 @@ def load_bank(stage: Stage, purpose: BankPurpose) -> AttackBank:
     return AttackBank.load(stage.directory / f"{purpose}.npz")
 
 
-def bank_client(user: Stage, attack: Stage) -> BankClient:
-    """The way to the actor that holds `attack`'s training bank, and every q, for the trials of the stage `user`.
+def bank_client(attack: Stage) -> BankClient:
+    """The way to the actor that holds `attack`'s training bank, and q of every trial under it.
 
     One for each place of results: on a shared cluster somebody else may run the same settings.
     """
-    identity = content_key([user.key, user.location])
+    identity = content_key([attack.key, attack.location])
     return BankClient(f"afrl-bank-{identity[:16]}", load_bank(attack, "training"))
 
 

@@ -16,7 +16,7 @@ from afrl_ray.pipeline.cluster import connect, quiet_ray
 from afrl_ray.pipeline.conditions import EvaluatedConditions
 from afrl_ray.pipeline.evaluate import adaptive_banks, adaptive_banks_directory, measure, write_results
 from afrl_ray.pipeline.experiment import Experiment
-from afrl_ray.pipeline.identity import content_key
+from afrl_ray.pipeline.identity import content_key, identity
 from afrl_ray.pipeline.progress import say
 
 _KEY = "key.json"
@@ -76,13 +76,13 @@ def evaluate_checkpoints(
 def _attacked_afresh(experiment: Experiment, policies: Mapping[str, Policy], output: Path) -> dict[str, AttackBank]:
     """A fresh attack on each policy; those that an interrupted evaluation has found are kept."""
     settings = experiment.settings
-    identity = {
-        **settings.model_dump(mode="json", include={"attack", "environment", "seed"}),
+    work = {
+        **identity(settings, "attack"),
         "fault": experiment.fault.model_dump(),
         "searches": settings.evaluation.adaptive_searches,
         "policies": {name: policy.fingerprint() for name, policy in policies.items()},
     }
-    directory, key = adaptive_banks_directory(output), {"key": content_key(identity)}
+    directory, key = adaptive_banks_directory(output), {"key": content_key(work)}
     if read_json(directory / _KEY) != key:
         shutil.rmtree(directory, ignore_errors=True)  # an earlier evaluation's
         write_json(directory / _KEY, key)

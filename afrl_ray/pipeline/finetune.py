@@ -14,9 +14,6 @@ from afrl_ray.pipeline.runs.run import TrainingRun, best_row
 from afrl_ray.pipeline.runs.steering import SearchSteering
 from afrl_ray.pipeline.runs.train import train
 
-_SCRATCH = ".tune"
-"""A name that nobody else's files have: the folder is emptied."""
-
 
 @dataclass(frozen=True)
 class TrialOutcome:
@@ -65,7 +62,7 @@ def finetune(experiment: Experiment, pretrain: Stage, attack: Stage) -> Stage:
         return stage
     stage.begin()
     steering = SearchSteering(experiment, stage)
-    train(steering, experiment.tracker, f"{stage.location}/{_SCRATCH}")
+    train(steering, experiment.tracker, stage.location)
     outcomes = [TrialOutcome.of(run) for run in steering.runs]
     best = max(outcomes, key=lambda outcome: outcome.best_score)
     stage.finish({"trials": [_as_json(outcome) for outcome in outcomes], "best": best.name}, settings.seed)
@@ -81,7 +78,6 @@ def refuse_earlier_version(stage: Stage) -> None:
     Raises:
         ValueError: the stage was begun or finished with this very work by a version that kept trials in it.
     """
-    stage.refresh()
     finished, begun = stage.finished(), (stage.directory / "begun_with.json").exists()
     if begun or (finished and any("trial_id" in trial for trial in finished["outputs"]["trials"])):
         raise ValueError(

@@ -54,4 +54,4 @@ class Foundation:
 
     def bank_client(self) -> BankClient:
         """The way to the actor that holds the training bank and every trial's q."""
-        return bank_client(self.attack, self.attack)
+        return bank_client(self.attack)

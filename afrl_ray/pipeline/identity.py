@@ -24,12 +24,7 @@ _SECTIONS: dict[Part, frozenset[str]] = {
 _OF_ALL_WORK = ("name", "output", "runtime", "tracking")
 """Sections that change no result."""
 
-_IMPLIED: dict[str, Any] = {
-    "finetune.updates_per_step": 1.0,
-    "finetune.algorithm.num_critics": 2,
-    "pretrain.algorithm.num_critics": 2,
-    "search.exploit_evaluations": 3,
-}
+_IMPLIED: dict[str, Any] = {"search.exploit_evaluations": 3}
 """Settings that earlier versions did not have, and the values that they worked with: their results stay known."""
 
 

@@ -1,7 +1,6 @@
 """A training under way: the algorithm, its learning curve and the best policy so far, saved and restored together."""
 
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from ray.rllib.utils.metrics import LEARNER_RESULTS
 
 from afrl_ray.algorithms import OffPolicyAlgorithm
 from afrl_ray.networks import Policy, load_policy_file, save_policy_file
-from afrl_ray.pipeline.artifacts import read_json, recover_directory, replace_directory, write_json
+from afrl_ray.pipeline.artifacts import read_json, recover_directory, replacing_directory, write_json
 
 _ALGORITHM = "algorithm"
 RECORD = "training.json"
@@ -66,10 +65,8 @@ class Training:
 
     def save_atomically(self, directory: Path) -> None:
         """`save`, under a temporary name until it is complete."""
-        temporary = directory.with_name(f".{directory.name}.new")
-        shutil.rmtree(temporary, ignore_errors=True)
-        self.save(temporary)
-        replace_directory(temporary, directory)
+        with replacing_directory(directory) as temporary:
+            self.save(temporary)
 
     @classmethod
     def load(cls, algorithm: OffPolicyAlgorithm, directory: Path) -> "Training | None":

@@ -5,12 +5,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings, LinearCurriculum
+from afrl_ray.config import ConditionSettings, ExperimentSettings, FaultSettings
 from afrl_ray.config.algorithm import OffPolicySettings
 from afrl_ray.config.introspection import differences, member_type
 from afrl_ray.config.study import AttackersBudget, AttackersSettings
 from afrl_ray.perturbations import FiniteSet, make_fault
 from afrl_ray.pipeline.experiment import Experiment
+from afrl_ray.pipeline.identity import content_key, identity
 from afrl_ray.pipeline.preflight import body_of
 from afrl_ray.rollouts.episodes import MAX_PARALLEL
 from afrl_ray.studies.expand import expand
@@ -85,9 +86,9 @@ def works_of(plans: Sequence[Plan]) -> list[Work]:
     """Everything the studies need, what they share only once, a training as long as the longest that needs it."""
     works: dict[object, Work] = {}
     for plan in plans:
-        for identity, work in _plan_works(plan):
-            if identity not in works or works[identity].updates < work.updates:
-                works[identity] = work
+        for same, work in _plan_works(plan):
+            if same not in works or works[same].updates < work.updates:
+                works[same] = work
     return list(works.values())
 
 
@@ -131,21 +132,23 @@ def _plan_works(plan: Plan) -> Iterator[tuple[object, Work]]:
 
 
 def _pretraining(case: Case) -> Iterator[tuple[object, Work]]:
-    settings, dump = case.settings, case.settings.model_dump_json
-    data = dump(include={"seed", "environment", "data"})
+    settings = case.settings
+    data = content_key(identity(settings, "data"))
     yield data, Work(case.robot, settings.data.transitions or 0)
     offline = settings.pretrain
     episodes = -(-offline.updates // offline.evaluation_interval) * offline.evaluation_episodes
     steps = episodes * settings.environment.max_episode_steps
-    yield data + dump(include={"pretrain"}), Work(case.robot, steps, offline.updates, paced(offline.algorithm))
+    yield (
+        data + content_key(identity(settings, "pretrain")),
+        Work(case.robot, steps, offline.updates, paced(offline.algorithm)),
+    )
 
 
 def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
     """Banks, fine-tuning and tests; a test of the same policy under the same conditions is done once."""
     settings, limit = case.settings, case.settings.environment.max_episode_steps
-    dump = settings.model_dump_json
     banks, own = settings.attack, Experiment(settings).fault
-    foundation = pretrained + dump(include={"attack"})
+    foundation = pretrained + content_key(identity(settings, "attack"))
     searches = banks.training_bank + banks.validation_bank + banks.evaluation_bank
     yield (foundation, own), Work(case.robot, searches * _search_steps(settings, own))
     for fault in _attacked_elsewhere(settings, own):
@@ -153,8 +156,7 @@ def _training(case: Case, pretrained: str) -> Iterator[tuple[object, Work]]:
     policy, reads = f"{foundation}{own!r}", (0,)
     if case.trained:
         finetune, reads = settings.finetune, case.reads
-        length = {} if isinstance(settings.curriculum, LinearCurriculum) else {"finetune": {"steps"}}
-        policy += dump(include={"finetune", "perturbation", "curriculum"}, exclude=length)
+        policy += content_key(identity(settings, "run"))
         policy += case.match.settings.model_dump_json() if case.match else ""
         evaluations = case.steps // finetune.evaluation_interval + 1
         under_pgd = settings.perturbation.condition == "pgd"  # and validated under it, too

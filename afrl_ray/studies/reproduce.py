@@ -31,9 +31,6 @@ from afrl_ray.studies.results import write_results
 from afrl_ray.telemetry import bind, configure_logs, job_of
 from afrl_ray.telemetry.board import board
 
-_SCRATCH = ".tune"
-"""A name that nobody else's files have: the folder is emptied."""
-
 
 @dataclass(frozen=True)
 class Reproduced:
@@ -99,7 +96,7 @@ def reproduce(plans: Sequence[Plan]) -> list[Reproduced]:
             with board.stage("finetune"):
                 for matching in (False, True):  # what copies another's mean q comes after it
                     runs = [run_of(case, store) for case in trained if case.trained and bool(case.match) == matching]
-                    train(Steering(runs), tracker, f"{plans[0].location}/{STAGES}/{_SCRATCH}")
+                    train(Steering(runs), tracker, f"{plans[0].location}/{STAGES}")
             with board.stage("results"):
                 return [_finish(plan, cases[plan.name], store, earlier.get(plan.name)) for plan in plans]
 

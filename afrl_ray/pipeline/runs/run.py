@@ -113,10 +113,13 @@ class TrainingRun:
         """Environment steps after which evaluation number `evaluation` is due; the first, number 0, is at the start."""
         return min(evaluation * self.settings.finetune.evaluation_interval, self.steps)
 
+    def _last_checkpoint(self) -> Path | None:
+        self.stage.refresh()
+        return recover_directory(self.checkpoint)
+
     def reached(self) -> int:
         """Environment steps of its last checkpoint; 0 where there is none."""
-        self.stage.refresh()
-        directory = recover_directory(self.checkpoint)
+        directory = self._last_checkpoint()
         return int(read_json(directory / RECORD)["step"]) if directory else 0
 
     def finished(self) -> bool:
@@ -125,17 +128,15 @@ class TrainingRun:
 
     def curve(self) -> list[dict[str, Any]]:
         """Rows env_steps, normal, random, adversarial, mean, q, average of every evaluation until `steps`."""
-        self.stage.refresh()
+        directory = self._last_checkpoint()
         rows = read_json(self.stage.directory / CURVE)
         if rows is None:  # it has not been gone on with since an earlier version
-            directory = recover_directory(self.checkpoint)
             rows = read_json(directory / RECORD)["curve"] if directory else []
         return list(rows[: total_evaluations(self.settings.finetune) + 1])
 
     def in_force(self) -> dict[str, Any]:
         """What a population has put in force in it; what it was drawn with where that is nothing yet."""
-        self.stage.refresh()
-        directory = recover_directory(self.checkpoint)
+        directory = self._last_checkpoint()
         known = read_json(directory / DRAWN) if directory else None
         return dict(known["drawn"] if known else self.drawn)
 
@@ -155,8 +156,8 @@ class TrainingRun:
         return {"run": run, "drawn": dict(self.drawn)}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], copy: Path | None = None) -> "TrainingRun":
-        """What `as_config` described, with working copies of its own in `copy`."""
+    def from_config(cls, config: Mapping[str, Any]) -> "TrainingRun":
+        """What `as_config` described."""
         run = config["run"]
         return cls(
             name=run["name"],
@@ -166,7 +167,6 @@ class TrainingRun:
             policy_interval=run["policy_interval"],
             varied=run["varied"],
             apart=run["apart"],
-            copy=copy,
         )
 
 

@@ -1,6 +1,7 @@
 """Which runs are trained, what they are drawn with, and who decides about them on the way."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -44,22 +45,21 @@ class Steering:
         """Those that are known and not at their end."""
         return [run for run in self.runs if not run.finished()]
 
-    def count(self) -> int:
-        """How many trials are left, those that are not drawn yet included."""
-        return len(self.waiting())
+    def undrawn(self) -> int:
+        """How many trials will be drawn on the way."""
+        return 0
 
-    def space(self) -> dict[str, Any]:
-        """Tune's parameter space: a trial for each run that is waiting."""
-        configs = [run.as_config() for run in self.waiting()]
+    def space(self, waiting: Sequence[TrainingRun]) -> dict[str, Any]:
+        """Tune's parameter space: a trial for each of these runs."""
+        configs = [run.as_config() for run in waiting]
+        drawn = {config["run"]["key"]: config["drawn"] for config in configs}
         return {
             "run": tune.grid_search([config["run"] for config in configs]),
-            "drawn": tune.sample_from(
-                lambda spec: next(one["drawn"] for one in configs if one["run"] == spec.config["run"])
-            ),
+            "drawn": tune.sample_from(lambda spec: drawn[spec.config["run"]["key"]]),
         }
 
-    def searcher(self) -> Any:
-        """Tune's search algorithm; None: the space says it all."""
+    def searcher(self, waiting: Sequence[TrainingRun]) -> Any:  # noqa: ARG002 - a search may have one
+        """Tune's search algorithm, which begins with these runs; None: the space says it all."""
         return None
 
     def scheduler(self) -> TrialScheduler | None:
@@ -121,22 +121,20 @@ class SearchSteering(Steering):
         left = [run for run in super().waiting() if run.stage.directory.name not in self._stopped]
         if not self._is_population:
             return left
-        config = [run.as_config() | {"drawn": run.in_force()} for run in left]
-        return [TrainingRun.from_config(one) for one in config]
+        return [replace(run, drawn=run.in_force()) for run in left]
 
-    def count(self) -> int:
-        undrawn = trial_count(self._settings) - len(self.runs)
-        return len(self.waiting()) + undrawn
+    def undrawn(self) -> int:
+        return trial_count(self._settings) - len(self.runs)
 
-    def space(self) -> dict[str, Any]:
-        return {} if self._draws_on_the_way else super().space()
+    def space(self, waiting: Sequence[TrainingRun]) -> dict[str, Any]:
+        return {} if self._draws_on_the_way else super().space(waiting)
 
-    def searcher(self) -> Any:
+    def searcher(self, waiting: Sequence[TrainingRun]) -> Any:
         if not self._draws_on_the_way:
             return None
         from afrl_ray.pipeline.runs.optuna_search import ResumedOptuna  # an extra
 
-        self._going_on = self.waiting()
+        self._going_on = list(waiting)
         ended = [run for run in self.runs if run not in self._going_on]
         known = [(run.drawn, best_row(run.curve())["mean"]) for run in ended]
         return ResumedOptuna(self._settings, [*known, *((run.drawn, None) for run in self._going_on)], self._begin)

@@ -1,7 +1,7 @@
 """Runs as one Tune experiment, as many at once as there is room for."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import tune
@@ -12,6 +12,7 @@ from afrl_ray.errors import TrialsFailedError
 from afrl_ray.pipeline.cluster import connect
 from afrl_ray.pipeline.progress import progress
 from afrl_ray.pipeline.runs.reporting import RunsInMLflow, finish_reporting
+from afrl_ray.pipeline.runs.run import TrainingRun
 from afrl_ray.pipeline.runs.steering import Steering
 from afrl_ray.pipeline.runs.trial import RunTrial
 from afrl_ray.pipeline.runs.trial_board import RunProgress, TrialBoard
@@ -19,10 +20,13 @@ from afrl_ray.scheduling import trial_bundles
 from afrl_ray.storage import clear_flag, remove_folder
 from afrl_ray.tracking import ExperimentTracker
 
+_SCRATCH = ".tune"
+"""A name that nobody else's files have: Tune's folder is emptied, and nothing in it is ever read again."""
 
-def train(steering: Steering, tracker: ExperimentTracker, scratch: str) -> None:
-    """Train every run as far as it is wanted, from wherever it is; `scratch` is Tune's own folder or URI, emptied
-    before and after. Nothing in it is ever read again.
+
+def train(steering: Steering, tracker: ExperimentTracker, location: str) -> None:
+    """Train every run as far as it is wanted, from wherever it is; Tune has a folder of its own below `location`, a
+    folder or URI, meanwhile.
 
     Raises:
         TrialsFailedError: the others are kept, and the same call goes on from there.
@@ -30,7 +34,8 @@ def train(steering: Steering, tracker: ExperimentTracker, scratch: str) -> None:
     """
     for run in steering.runs:
         finish_reporting(run, tracker)
-    trials, waiting = steering.count(), steering.waiting()
+    waiting, scratch = steering.waiting(), f"{location}/{_SCRATCH}"
+    trials = len(waiting) + steering.undrawn()
     if not trials:
         return
     connect(steering.settings.runtime)
@@ -43,13 +48,13 @@ def train(steering: Steering, tracker: ExperimentTracker, scratch: str) -> None:
     try:
         with progress("finetune" if trials == 1 else f"finetune, {trials} runs", total, "steps") as report:
             RunProgress.attach(report, reached)
-            results = _tuner(steering, trials, clients, tracker, scratch).fit()
+            results = _tuner(steering, waiting, trials, clients, tracker, location).fit()
     finally:
         for client in clients.values():
             client.kill()
     if results.num_errors:
         raise TrialsFailedError(results.errors, trials)
-    if steering.count():
+    if steering.waiting() or steering.undrawn():
         raise KeyboardInterrupt  # which Tune had swallowed
     for run in steering.runs:
         clear_flag(run.followed)
@@ -57,15 +62,19 @@ def train(steering: Steering, tracker: ExperimentTracker, scratch: str) -> None:
 
 
 def _tuner(
-    steering: Steering, trials: int, clients: Mapping[str, BankClient], tracker: ExperimentTracker, scratch: str
+    steering: Steering,
+    waiting: Sequence[TrainingRun],
+    trials: int,
+    clients: Mapping[str, BankClient],
+    tracker: ExperimentTracker,
+    location: str,
 ) -> tune.Tuner:
-    runtime, searcher = steering.settings.runtime, steering.searcher()
-    storage, _, name = scratch.rpartition("/")
+    runtime, searcher = steering.settings.runtime, steering.searcher(waiting)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return tune.Tuner(
             tune.with_resources(RunTrial, tune.PlacementGroupFactory(trial_bundles(runtime))),
-            param_space=steering.space(),
+            param_space=steering.space(waiting),
             tune_config=tune.TuneConfig(
                 metric="score_mean",
                 mode="max",
@@ -79,8 +88,8 @@ def _tuner(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name=name,
-                storage_path=storage,
+                name=_SCRATCH,
+                storage_path=location,
                 verbose=0,
                 callbacks=[RunsInMLflow(tracker, _name, _key), RunProgress(), TrialBoard(_name, trials)],
                 failure_config=tune.FailureConfig(max_failures=3),

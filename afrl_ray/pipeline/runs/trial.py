@@ -2,13 +2,14 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from afrl_ray.config.location import scratch_folder
-from afrl_ray.pipeline.artifacts import read_json, recover_directory, replace_directory, write_json
+from afrl_ray.pipeline.artifacts import read_json, recover_directory, replacing_directory, write_json
 from afrl_ray.pipeline.attack import load_bank
 from afrl_ray.pipeline.data import load_data
 from afrl_ray.pipeline.pretrain import offline_critic, offline_networks
@@ -55,7 +56,7 @@ class RunTrial(tune.Trainable):  # type: ignore[misc]
             return run
         scratch_folder().mkdir(parents=True, exist_ok=True)
         self._copies = tempfile.TemporaryDirectory(prefix="run-", dir=scratch_folder())
-        own = TrainingRun.from_config(config, Path(self._copies.name))
+        own = replace(run, copy=Path(self._copies.name))
         own.foundation.refresh()
         own.stage.refresh()
         return own
@@ -91,12 +92,10 @@ class RunTrial(tune.Trainable):  # type: ignore[misc]
         return result
 
     def _save(self) -> None:
-        temporary = self._run.checkpoint.with_name(".checkpoint.new")
-        shutil.rmtree(temporary, ignore_errors=True)
-        self._finetuning.save(temporary)
-        if "population" in self._run.apart:
-            write_json(temporary / DRAWN, {"drawn": self._run.drawn, "from": self._taken_over})
-        replace_directory(temporary, self._run.checkpoint)
+        with replacing_directory(self._run.checkpoint) as temporary:
+            self._finetuning.save(temporary)
+            if "population" in self._run.apart:
+                write_json(temporary / DRAWN, {"drawn": self._run.drawn, "from": self._taken_over})
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """A copy of the run's last checkpoint, for another member of its population."""

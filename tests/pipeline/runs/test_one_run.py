@@ -72,7 +72,7 @@ def run_by_study(store: Path, **changes: Any) -> TrainingRun:
     base = settings(store.parent, **changes)
     foundation_of(Experiment(base, store))
     run = TrainingRun("a case", base, store=store, policy_interval=200)
-    train(Steering([run]), Experiment(base, store).tracker, str(store / ".tune"))
+    train(Steering([run]), Experiment(base, store).tracker, str(store))
     return run
 
 
@@ -123,5 +123,5 @@ def test_a_search_ends_and_is_not_begun_again(search: dict[str, Any], tmp_path: 
     pretrained, attacked = foundation_of(experiment)
     steering = SearchSteering(experiment, finetune_stage(experiment, pretrained, attacked))
     assert [run.stage.key for run in steering.runs] == [run.stage.key for run in runs]
-    assert steering.count() == 0  # what was stopped stays stopped
+    assert (steering.waiting(), steering.undrawn()) == ([], 0)  # what was stopped stays stopped
     assert sum(run.finished() for run in runs) >= 1
